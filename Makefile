@@ -1,0 +1,30 @@
+# The commands that people and CI use. Each one makes the environment first where it is missing or older than its lock.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := dev api worker bootstrap
+
+.PHONY: help
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.installed: requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes --allow-empty-requirements requirements/dev.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: install
+install: .venv/.installed  ## make .venv from the lock
+
+.PHONY: lock
+lock:  ## resolve the lock files anew (UPGRADE=--upgrade takes newer releases)
+	for group in $(LOCKS); do \
+		VIRTUAL_ENV=.venv $(BIN)/uv pip compile pyproject.toml --group $$group --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $(UPGRADE) \
+			$$(test $$group = dev || echo --constraints requirements/dev.txt) \
+			--output-file requirements/$$group.txt || exit 1; \
+	done

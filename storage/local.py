@@ -1,0 +1,191 @@
+"""A directory as the store: exclusive create by link, replacement by rename under a lock."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
+
+_TEMPORARY = ".tmp"
+_LOCKS = ".locks"
+_ORPHAN_SECONDS = 24 * 3600
+
+
+_Writer = Callable[[BinaryIO], object]
+"""Fills an open file."""
+
+
+class LocalStore:
+    """Objects are files below a directory; hidden names at its root are the store's own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.uri = root.as_uri()
+
+    def locate(self, key: str) -> str:
+        return str(self._path(key))
+
+    def head(self, key: str) -> Stat | None:
+        path = self._path(key)
+        with _faults(f"look at {path}"):
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return _stat(key, status) if path.is_file() else None
+
+    def get(self, key: str) -> bytes:
+        with _faults(f"read {key}"):
+            return self._path(key).read_bytes()
+
+    def download(self, key: str, path: Path) -> None:
+        with _faults(f"read {key}"):
+            shutil.copyfile(self._path(key), path)
+
+    def scan(self, prefix: str = "") -> Iterator[Stat]:
+        # Only the deepest directory that the prefix names is walked, not the whole root.
+        start = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self.root
+        with _faults(f"list {start}"):
+            found = []
+            for directory, folders, names in os.walk(start, onerror=_raise_unless_missing):
+                here = Path(directory)
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                for name in names:
+                    key = (here / name).relative_to(self.root).as_posix()
+                    if not name.startswith(".") and key.startswith(prefix):
+                        with suppress(FileNotFoundError):  # removed since the walk saw it
+                            found.append(_stat(key, (here / name).stat()))
+        yield from sorted(found, key=lambda stat: stat.key)
+
+    def top_level(self) -> list[str]:
+        with _faults(f"list {self.root}"):
+            try:
+                entries = list(os.scandir(self.root))
+            except FileNotFoundError:
+                return []
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+    def put(self, key: str, data: bytes) -> str:
+        return self._replace(key, lambda file: file.write(data))
+
+    def upload(self, key: str, path: Path) -> str:
+        return self._replace(key, lambda file: _copy(path, file))
+
+    def create(self, key: str, data: bytes) -> str:
+        path = self._path(key)
+        with _faults(f"write {path}"), self._temporary(lambda file: file.write(data)) as temporary:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.link(temporary, path)  # fails where the file exists, and shows it only with its whole content
+            return _etag(path.stat())
+
+    def publish(self, key: str, path: Path, *, expected: str | None) -> str:
+        target = self._path(key)
+        with _faults(f"write {target}"), self._temporary(lambda file: _copy(path, file)) as temporary:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock(key):
+                present = self.head(key)
+                if (present.etag if present else None) != expected:
+                    raise Changed(f"{target} was written by another run since this one began")
+                temporary.replace(target)
+                _sync(target.parent)
+                return _etag(target.stat())
+
+    def delete(self, key: str) -> None:
+        with _faults(f"remove {key}"):
+            self._path(key).unlink(missing_ok=True)
+
+    def link(self, key: str, seconds: int) -> str | None:  # noqa: ARG002  the interface has it
+        return None
+
+    def _path(self, key: str) -> Path:
+        if key.startswith("/") or any(part == ".." for part in key.split("/")):
+            raise StorageError(f"the key {key!r} leads out of the archive")
+        return self.root / key
+
+    def _replace(self, key: str, write: _Writer) -> str:
+        path = self._path(key)
+        with _faults(f"write {path}"), self._temporary(write) as temporary:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(path)
+            return _etag(path.stat())
+
+    @contextmanager
+    def _temporary(self, write: _Writer) -> Iterator[Path]:
+        """A finished file on the archive's own file system, gone afterwards unless it was renamed."""
+        folder = self.root / _TEMPORARY
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        path = folder / secrets.token_hex(8)
+        try:
+            with path.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _lock(self, key: str) -> Iterator[None]:
+        """Held by one process at a time for each key; the system frees it when its holder dies."""
+        folder = self.root / _LOCKS
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / hashlib.sha256(key.encode()).hexdigest()[:32]).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _copy(path: Path, file: BinaryIO) -> None:
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, file, length=1 << 20)
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left behind."""
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):
+            if time.time() - entry.stat().st_mtime > _ORPHAN_SECONDS:
+                Path(entry.path).unlink()
+
+
+def _stat(key: str, status: os.stat_result) -> Stat:
+    return Stat(key, status.st_size, _etag(status), datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+@contextmanager
+def _faults(action: str) -> Iterator[None]:
+    """Say in the store's own terms what the system refused."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"could not {action}: it does not exist") from error
+    except FileExistsError as error:
+        raise AlreadyExists(f"could not {action}: it exists already") from error
+    except OSError as error:
+        raise StorageError(f"could not {action}: {error.strerror or error}") from error

@@ -1,0 +1,24 @@
+"""From a URI to the store that serves it."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from storage.base import Store
+from storage.local import LocalStore
+
+
+def open_store(uri: str) -> Store:
+    """The store at `s3://bucket` or `file:///directory`; nothing is read or made yet.
+
+    Raises:
+        ValueError: neither of the two.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return LocalStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
+        # boto3 takes a third of a second to import, which a run on local files need not pay.
+        from storage.s3 import S3Store
+
+        return S3Store(parts.netloc)
+    raise ValueError(f"{uri!r} is not a root of an archive: write s3://BUCKET or file:///ABSOLUTE/DIRECTORY")

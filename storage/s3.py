@@ -1,0 +1,160 @@
+"""A bucket as the store: conditional writes by `If-None-Match` and `If-Match`.
+
+boto3's default credentials are refreshed by botocore; endpoint and region come from the standard AWS settings.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING = ("404", "NoSuchKey", "NotFound")
+_PRECONDITION = ("412", "PreconditionFailed")
+_RACE = ("409", "ConditionalRequestConflict")  # two conditional writes met; S3 asks to send again
+_RACE_ATTEMPTS = 5
+_WRITER = "hls-writer"
+"""Object metadata with a token of the call that wrote it. A write that succeeded but whose reply was lost is sent
+again and then meets its own object: the token tells that from a lost race."""
+
+
+class S3Store:
+    """Objects of one bucket."""
+
+    def __init__(self, bucket: str, client: "S3Client | None" = None) -> None:
+        self.bucket = bucket
+        self.uri = f"s3://{bucket}"
+        self._client = client or boto3.client(
+            "s3",
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": 5},
+                connect_timeout=10,
+                read_timeout=60,
+                # Streams a file without reading it twice for a checksum that S3 does not ask for.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def locate(self, key: str) -> str:
+        return f"{self.uri}/{key}"
+
+    def head(self, key: str) -> Stat | None:
+        try:
+            with self._faults(f"look at {key}"):
+                reply = self._client.head_object(Bucket=self.bucket, Key=key)
+        except NotFound:
+            return None
+        return Stat(key, reply["ContentLength"], reply["ETag"], reply["LastModified"])
+
+    def get(self, key: str) -> bytes:
+        with self._faults(f"read {key}"):
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def download(self, key: str, path: Path) -> None:
+        with self._faults(f"read {key}"), path.open("wb") as file:
+            for chunk in self._client.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):
+                file.write(chunk)
+
+    def scan(self, prefix: str = "") -> Iterator[Stat]:
+        with self._faults(f"list {prefix}"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield Stat(entry["Key"], entry["Size"], entry["ETag"], entry["LastModified"])
+
+    def top_level(self) -> list[str]:
+        with self._faults("list the bucket"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Delimiter="/")
+            return [entry["Prefix"].rstrip("/") for page in pages for entry in page.get("CommonPrefixes", [])]
+
+    def put(self, key: str, data: bytes) -> str:
+        with self._faults(f"write {key}"):
+            return self._client.put_object(Bucket=self.bucket, Key=key, Body=data)["ETag"]
+
+    def upload(self, key: str, path: Path) -> str:
+        with self._faults(f"write {key}"), path.open("rb") as file:
+            return self._client.put_object(Bucket=self.bucket, Key=key, Body=file)["ETag"]
+
+    def create(self, key: str, data: bytes) -> str:
+        return self._conditional(
+            key, lambda: data, {"IfNoneMatch": "*"}, AlreadyExists(f"{self.locate(key)} exists already")
+        )
+
+    def publish(self, key: str, path: Path, *, expected: str | None) -> str:
+        condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        refusal = Changed(f"{self.locate(key)} was written by another run since this one began")
+        with self._faults(f"write {key}"), path.open("rb") as file:
+
+            def from_start() -> IO[bytes]:
+                file.seek(0)
+                return file
+
+            return self._conditional(key, from_start, condition, refusal)
+
+    def delete(self, key: str) -> None:
+        with self._faults(f"remove {key}"):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def link(self, key: str, seconds: int) -> str | None:
+        with self._faults(f"sign {key}"):
+            parameters = {"Bucket": self.bucket, "Key": key}
+            return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def _conditional(self, key: str, body: Callable[[], Any], condition: dict[str, Any], refusal: StorageError) -> str:
+        token = secrets.token_hex(8)
+        for attempt in range(_RACE_ATTEMPTS):
+            try:
+                reply = self._client.put_object(
+                    Bucket=self.bucket, Key=key, Body=body(), Metadata={_WRITER: token}, **condition
+                )
+                return reply["ETag"]
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code in _RACE and attempt + 1 < _RACE_ATTEMPTS:
+                    time.sleep(0.2 * 2**attempt)
+                elif code in _PRECONDITION or (code in _MISSING and "IfMatch" in condition):
+                    if (mine := self._written_by(key, token)) is not None:
+                        return mine
+                    raise refusal from error
+                else:
+                    raise self._translated(f"write {key}", error) from error
+            except BotoCoreError as error:
+                raise self._translated(f"write {key}", error) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    def _written_by(self, key: str, token: str) -> str | None:
+        with self._faults(f"look at {key}"):
+            try:
+                reply = self._client.head_object(Bucket=self.bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    return None
+                raise
+        return reply["ETag"] if reply["Metadata"].get(_WRITER) == token else None
+
+    @contextmanager
+    def _faults(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise self._translated(action, error) from error
+
+    def _translated(self, action: str, error: Exception) -> StorageError:
+        if isinstance(error, ClientError):
+            code = error.response["Error"]["Code"]
+            if code in _MISSING:
+                return NotFound(f"could not {action} in {self.uri}: it does not exist")
+            return StorageError(
+                f"could not {action} in {self.uri}: {code}: {error.response['Error'].get('Message', '')}"
+            )
+        return StorageError(f"could not {action} in {self.uri}: {error}")

@@ -1,0 +1,60 @@
+"""The small JSON documents that worker and service read of each other in the archive."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from worker.contract.bbox import Box
+from worker.contract.job import Collections, ContractModel, RunId
+
+
+class DatasetBinding(ContractModel):
+    """`_dataset.json`: what the prefix is bound to, for as long as it exists."""
+
+    bbox: Box | None = None
+    collections: Collections
+
+    def describe(self) -> str:
+        box = f"the box {self.bbox}" if self.bbox else "no box"
+        return f"{box} and the collections {', '.join(self.collections)}"
+
+
+class Decision(ContractModel):
+    """`decision.json`: created once; the first that writes it decides whether the job is published or cancelled."""
+
+    action: Literal["publish", "cancel"]
+    run: str = Field(description="The executor's id of the run that publishes, or who cancelled")
+    at: datetime
+
+
+class Progress(ContractModel):
+    """`progress.json`: how far a running worker is."""
+
+    job_id: RunId
+    days_done: int = 0
+    days_total: int
+    items: int = Field(default=0, description="Items of finished pages, staged days included")
+    matched: int | None = Field(
+        default=None, description="Items that the source said it has, so far; null if it does not say"
+    )
+    items_per_second: float = 0.0
+    phase: Literal["harvesting", "merging", "verifying", "publishing"] = "harvesting"
+    waiting_for: str | None = Field(default=None, description="What the worker waits for, if it waits")
+    updated_at: datetime
+
+
+class StagedDay(ContractModel):
+    """The record of a finished day beside its Parquet file."""
+
+    day: date
+    bbox: Box | None
+    collections: Collections
+    source: str
+    schema_version: int
+    items: dict[str, int] = Field(description="Items by collection")
+    matched: int | None = Field(
+        description="What is left of the source's counts after the day filter; null if it states none"
+    )
+    anomalies: dict[str, int] = Field(default_factory=dict)
+    staged_at: datetime

@@ -51,6 +51,10 @@ class Store(Protocol):
         """The content. Raises `NotFound`."""
         ...
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start`, fewer where the object ends. Raises `NotFound`."""
+        ...
+
     def download(self, key: str, path: Path) -> None:
         """Write the content to a local file. Raises `NotFound`."""
         ...

@@ -46,6 +46,11 @@ class LocalStore:
         with _faults(f"read {key}"):
             return self._path(key).read_bytes()
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        with _faults(f"read {key}"), self._path(key).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
     def download(self, key: str, path: Path) -> None:
         with _faults(f"read {key}"):
             shutil.copyfile(self._path(key), path)

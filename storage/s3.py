@@ -61,6 +61,11 @@ class S3Store:
         with self._faults(f"read {key}"):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        with self._faults(f"read {key}"):
+            span = f"bytes={start}-{start + length - 1}"
+            return self._client.get_object(Bucket=self.bucket, Key=key, Range=span)["Body"].read()
+
     def download(self, key: str, path: Path) -> None:
         with self._faults(f"read {key}"), path.open("wb") as file:
             for chunk in self._client.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):

@@ -35,9 +35,6 @@ class Progress(ContractModel):
     days_done: int = 0
     days_total: int
     items: int = Field(default=0, description="Items of finished pages, staged days included")
-    matched: int | None = Field(
-        default=None, description="Items that the source said it has, so far; null if it does not say"
-    )
     items_per_second: float = 0.0
     phase: Literal["harvesting", "merging", "verifying", "publishing"] = "harvesting"
     waiting_for: str | None = Field(default=None, description="What the worker waits for, if it waits")

@@ -1,0 +1,1 @@
+"""Partitions, datasets and what is known of them; all DuckDB lives here."""

@@ -1,0 +1,91 @@
+"""The database: SQLite on one machine, PostgreSQL in production, the same models on both."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+from sqlalchemy import DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Session
+
+SQLITE_BUSY_SECONDS = 30
+LOCK_TIMEOUT_SECONDS = 10
+POOL_SIZE = 10
+POOL_OVERFLOW = 10
+POOL_WAIT_SECONDS = 10
+RECYCLE_SECONDS = 1800
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC. SQLite keeps no time zone, so it is taken off on the way in and put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone: the database takes aware moments only")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def make_engine(url: str) -> Engine:
+    """An engine with a pool whose connections are tried before use and replaced every half hour."""
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_SECONDS},
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=POOL_WAIT_SECONDS,
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_pre_ping=True,
+        pool_recycle=RECYCLE_SECONDS,
+        connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s"},
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def serialise(session: Session, name: str) -> None:
+    """Let one transaction at a time pass for each name, until it ends."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    elif not cast(sqlite3.Connection, connection.connection.driver_connection).in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # SQLite has one writer, whatever the name
+
+
+def transaction(request: Request) -> Iterator[Session]:
+    """One request, one transaction."""
+    with Session(request.app.state.engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+Transaction = Annotated[Session, Depends(transaction, scope="function")]
+"""Commits before the reply leaves: with FastAPI's default scope a failing commit would still have answered 2xx."""

@@ -1,0 +1,209 @@
+"""Every error as problem+json (RFC 9457) with a stable `type`."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from api.executors.base import ExecutorUnavailable
+from api.logs import request_id
+from storage import StorageError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+logger = logging.getLogger(__name__)
+
+
+def problem_type(slug: str) -> str:
+    return f"urn:hls:problem:{slug}"
+
+
+class Problem(Exception):
+    """The request could not be served."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    slug: ClassVar[str] = "internal-error"
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        """`members` stand beside `type`, `title`, `status` and `detail` in the reply."""
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+    @property
+    def title(self) -> str:
+        return (self.__doc__ or "").strip().rstrip(".")
+
+
+class FieldFault(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="The field's name in the body or the query; empty for the whole body")
+    message: str
+
+
+class ProblemOut(BaseModel):
+    """An error, as RFC 9457 writes it. Further members depend on the type."""
+
+    type: str = Field(description="Stable name of the kind of error", examples=[problem_type("job-not-found")])
+    title: str
+    status: int
+    detail: str = Field(description="What happened and what to do")
+    request_id: str | None = Field(default=None, alias="requestId", description="To find the request in the logs")
+    errors: list[FieldFault] | None = Field(default=None, description="Every faulty field of a bad request")
+
+
+def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that may fail so."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for problem in problems:
+        entry = by_status.setdefault(
+            int(problem.status), {"description": "", "content": {MEDIA_TYPE: {"schema": ProblemOut.model_json_schema()}}}
+        )
+        sentence = (problem.__doc__ or "").strip()
+        entry["description"] = f"{entry['description']} {sentence}".strip()
+    return by_status
+
+
+class BadRequest(Problem):
+    """The request has faults."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "invalid-request"
+
+
+class NotJson(Problem):
+    """The body is not JSON."""
+
+    status = HTTPStatus.BAD_REQUEST
+    slug = "not-json"
+
+
+class Unauthorized(Problem):
+    """A key is needed."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "unauthorized"
+
+
+class Unavailable(Problem):
+    """The database, the storage or the executor cannot be reached."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "unavailable"
+
+
+def reply(
+    *, status: int, slug: str, title: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> JSONResponse:
+    body = {"type": problem_type(slug), "title": title, "status": status, "detail": detail, **members}
+    if current := request_id.get():
+        body["requestId"] = current
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app as problem+json."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(IntegrityError, _collision)
+    for kind, slug in ((SQLAlchemyError, "database"), (StorageError, "storage"), (ExecutorUnavailable, "executor")):
+        app.add_exception_handler(kind, _unavailable(slug))
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101  registered for it
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    return reply(
+        status=error.status, slug=error.slug, title=error.title, detail=error.detail, headers=headers, **error.members
+    )
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    found = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in found):
+        reason = found[0].get("ctx", {}).get("error", "it cannot be parsed")
+        return _problem(_request, NotJson(f"The body is not JSON: {reason}. Send a JSON object."))
+    faults = field_faults(found)
+    detail = "; ".join(f"{fault['field'] or 'body'}: {fault['message']}" for fault in faults)
+    return _problem(_request, BadRequest(detail, errors=faults))
+
+
+_WORDS = {
+    "extra_forbidden": "unknown field: see /docs for those that there are",
+    "missing": "is missing",
+    "model_attributes_type": "send a JSON object, with the header Content-Type: application/json",
+}
+
+
+def field_faults(found: Sequence[Any]) -> list[dict[str, str]]:
+    """Field and message of each of pydantic's errors, the contract's own words where a message comes from there."""
+    faults = []
+    for fault in found:
+        path = [str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header")]
+        message = _WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+        faults.append({"field": ".".join(path), "message": message})
+    return faults
+
+
+def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    words = {
+        HTTPStatus.NOT_FOUND: "There is nothing at this address; /docs lists what there is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; /docs lists what there is.",
+    }
+    return reply(
+        status=status,
+        slug=status.phrase.lower().replace(" ", "-"),
+        title=status.phrase,
+        detail=words.get(status, str(error.detail)),
+        headers=error.headers,
+    )
+
+
+def _collision(_request: Request, error: Exception) -> JSONResponse:
+    logger.warning("two requests met", extra={"action": "collision"}, exc_info=error)
+    return reply(
+        status=HTTPStatus.CONFLICT,
+        slug="collision",
+        title="Another request changed the same at the same moment",
+        detail="Another request changed the same at the same moment; nothing was done. Send this one again.",
+    )
+
+
+def _unavailable(part: str) -> Any:
+    def handler(_request: Request, error: Exception) -> JSONResponse:
+        logger.error("the %s cannot be reached", part, extra={"action": "unavailable"}, exc_info=error)
+        # A database's own error names hosts and statements: it belongs in the log and not in the reply.
+        reason = "" if isinstance(error, SQLAlchemyError) else f": {error}"
+        return reply(
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            slug=f"{part}-unavailable",
+            title=f"The {part} cannot be reached",
+            detail=f"The {part} cannot be reached{reason}. Try again in a moment; /readyz tells when it is back.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+
+    return handler
+
+
+def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+    logger.error("unexpected error", extra={"action": "error"}, exc_info=error)
+    return reply(
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        slug="internal-error",
+        title="The service failed",
+        detail="The service failed in a way that it does not know. The log has the details under this request's id.",
+    )

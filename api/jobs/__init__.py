@@ -1,0 +1,1 @@
+"""Jobs: requests, states, service and store."""

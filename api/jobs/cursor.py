@@ -1,0 +1,27 @@
+"""The opaque place in a list of jobs from which the next page goes on."""
+
+import base64
+import json
+from datetime import datetime
+
+from api.jobs.errors import BadCursor
+from api.jobs.models import Job
+
+Place = tuple[datetime, str]
+
+
+def written(job: Job) -> str:
+    """The place behind this job."""
+    return base64.urlsafe_b64encode(json.dumps([job.created_at.isoformat(), job.id]).encode()).decode().rstrip("=")
+
+
+def read(cursor: str) -> Place:
+    """Raises `BadCursor`."""
+    try:
+        at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = datetime.fromisoformat(at), str(job_id)
+    except (ValueError, TypeError):
+        place = None
+    if place is None or place[0].tzinfo is None:
+        raise BadCursor("The cursor is not one of this service. Leave it out to begin with the newest job.")
+    return place

@@ -1,0 +1,170 @@
+"""HTTP of the jobs."""
+
+import json
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.auth import Caller
+from api.db import Transaction
+from api.errors import BadRequest, NotJson, Unauthorized, Unavailable, documented
+from api.executors.base import Executor, ExecutorUnavailable
+from api.jobs import cursor, service, store
+from api.jobs.errors import BadCursor, JobEnded, JobNotFound, KeyReused, NotRetryable, PartitionBusy, PrefixBound
+from api.jobs.models import Job
+from api.jobs.schemas import EventOut, EventsOut, JobFilter, JobOut, JobsOut, LogsOut
+from worker.contract.job import JobParams
+
+router = APIRouter(tags=["jobs"], responses=documented(Unauthorized, Unavailable))
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="A name of your own for this request: sent again, it gets the same answer and makes no second job",
+    ),
+]
+_LOCATION = {"Location": {"description": "Address of the job", "schema": {"type": "string"}}}
+_SUBMITTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobOut, "description": "An equal job is active already; this is it", "headers": _LOCATION},
+    202: {"headers": _LOCATION},
+}
+
+
+@router.post(
+    "/jobs",
+    operation_id="submitJob",
+    summary="Ask for a month",
+    status_code=202,
+    response_model=JobOut,
+    responses=_SUBMITTED | documented(BadRequest, NotJson, KeyReused, PartitionBusy, PrefixBound),
+)
+def submit_job(
+    params: JobParams, request: Request, session: Transaction, actor: Caller, idempotency_key: Key = None
+) -> Response:
+    """Record a job that harvests one month into one dataset; the reconciler submits it within seconds.
+
+    Where an equal job is active, that one is returned with status 200 and `deduplicated: true`.
+    """
+    if idempotency_key and (kept := service.answered(session, idempotency_key, params)):
+        return _job_reply(json.loads(kept.answer), kept.status_code, {"Idempotency-Replayed": "true"})
+    job, deduplicated = service.put_job(session, params, actor=actor, binding_of=request.app.state.binding_of)
+    status_code, body = _answer(job, deduplicated)
+    if idempotency_key:
+        service.keep_answer(session, idempotency_key, params, status_code, body)
+    return _job_reply(body, status_code)
+
+
+def _answer(job: Job, deduplicated: bool) -> tuple[int, dict[str, Any]]:
+    return 200 if deduplicated else 202, JobOut.of(job, deduplicated=deduplicated).to_json()
+
+
+def _job_reply(body: dict[str, Any], status_code: int, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(body, status_code, headers={"Location": body["links"]["self"]} | (headers or {}))
+
+
+@router.get(
+    "/jobs",
+    operation_id="listJobs",
+    summary="List jobs",
+    responses={200: {"headers": {"Link": {"description": "The next page, as rel=next", "schema": {"type": "string"}}}}}
+    | documented(BadRequest, BadCursor),
+)
+def list_jobs(
+    which: Annotated[JobFilter, Query()], request: Request, response: Response, session: Transaction, _: Caller
+) -> JobsOut:
+    """Jobs, newest first. Pages stay stable while jobs arrive: new ones stand before the first page."""
+    found = store.newest(
+        session,
+        limit=which.limit + 1,
+        before=cursor.read(which.cursor) if which.cursor else None,
+        states=which.status,
+        year_month=which.year_month,
+        prefix=which.prefix,
+    )
+    page = found[: which.limit]
+    next_cursor = cursor.written(page[-1]) if len(found) > which.limit else None
+    if next_cursor:
+        query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
+        response.headers["Link"] = f'</jobs?{urlencode([*query, ("cursor", next_cursor)])}>; rel="next"'
+    return JobsOut(jobs=[JobOut.of(job) for job in page], next_cursor=next_cursor)
+
+
+@router.get("/jobs/{job_id}", operation_id="getJob", summary="Show a job", responses=documented(JobNotFound))
+def get_job(job_id: str, session: Transaction, _: Caller) -> JobOut:
+    """A job as the database has it, so that it answers when the executor does not."""
+    return JobOut.of(service.get_job(session, job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="listJobEvents",
+    summary="Tell a job's history",
+    responses=documented(JobNotFound),
+)
+def list_events(job_id: str, session: Transaction, _: Caller) -> EventsOut:
+    """Every change of state: when, from, to, who, why."""
+    service.get_job(session, job_id)
+    return EventsOut(events=[EventOut.of(event) for event in store.events(session, job_id)])
+
+
+@router.get(
+    "/jobs/{job_id}/logs",
+    operation_id="readJobLogs",
+    summary="Read a job's log",
+    responses=documented(JobNotFound, BadRequest),
+)
+def read_logs(
+    job_id: str,
+    request: Request,
+    session: Transaction,
+    _: Caller,
+    token: Annotated[str | None, Query(description="`nextToken` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> LogsOut:
+    """A page of the log of the job's last attempt, from its beginning."""
+    job = service.get_job(session, job_id)
+    if job.log_ref is None:
+        reason = "The job never ran." if job.state.ended else "The job has not started yet."
+        return LogsOut(lines=[], next_token=None, reason=reason)
+    executor: Executor = request.app.state.executor
+    try:
+        page = executor.logs(job.log_ref, token, limit)
+    except ExecutorUnavailable as error:
+        if job.log_tail is None:
+            raise
+        return LogsOut.kept(job.log_tail, f"The executor's log cannot be read ({error}); these are its last lines.")
+    return LogsOut.of(page.lines, page.next_token)
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancelJob",
+    summary="Cancel a job",
+    status_code=202,
+    responses=documented(JobNotFound, JobEnded),
+)
+def cancel_job(job_id: str, session: Transaction, actor: Caller) -> JobOut:
+    """Stop a job. It ends as cancelled, unless it was about to publish: then it succeeds, and an event says so."""
+    return JobOut.of(service.cancel_job(session, job_id, actor=actor))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    operation_id="retryJob",
+    summary="Retry a job",
+    status_code=202,
+    response_model=JobOut,
+    responses=_SUBMITTED | documented(JobNotFound, NotRetryable, PartitionBusy, PrefixBound),
+)
+def retry_job(job_id: str, request: Request, session: Transaction, actor: Caller) -> Response:
+    """A new job like this failed or cancelled one; it goes on from the days that are staged already."""
+    job, deduplicated = service.retry_job(
+        session, job_id, actor=actor, binding_of=request.app.state.binding_of
+    )
+    status_code, body = _answer(job, deduplicated)
+    return _job_reply(body, status_code)

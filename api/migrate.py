@@ -1,0 +1,68 @@
+"""Bring the database to this release's schema, from any working directory."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from api.settings import StartRefused
+
+SCRIPTS = Path(__file__).parent.parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Migrate forwards. Raises `StartRefused` for a database that a newer release has migrated."""
+    config = _config()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        _refuse_newer(config, current)
+        connection.rollback()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate backwards, to a revision or `base`."""
+    config = _config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def check(engine: Engine) -> None:
+    """Raises `alembic.util.CommandError` where the models and the migrations say different things."""
+    config = _config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.check(config)
+
+
+def require_current(engine: Engine) -> None:
+    """Raises `StartRefused` for a database that is not at this release's schema."""
+    config = _config()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    _refuse_newer(config, current)
+    head = ScriptDirectory.from_config(config).get_current_head()
+    if current != head:
+        raise StartRefused(
+            f"The database is at revision {current or 'none'}, and this release needs {head}. Run `python -m api migrate`."
+        )
+
+
+def _refuse_newer(config: Config, current: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise StartRefused(
+            f"The database is at revision {current}, which this release does not know: a newer release migrated it. "
+            "Start that release, or restore the backup from before the upgrade."
+        )

@@ -1,0 +1,37 @@
+"""Alembic's environment: runs migrations on the connection that `api.migrate` hands over, or on the settings' database."""
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlmodel import SQLModel
+
+import api.catalog.models
+import api.jobs.models  # noqa: F401  both register their tables
+from api import db
+from api.settings import load
+
+LOCK_TIMEOUT = "10s"
+
+
+def run(connection: Connection) -> None:
+    """Run what was asked for in one transaction, so that a migration that fails leaves nothing behind."""
+    on_postgresql = connection.dialect.name == "postgresql"
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        render_as_batch=not on_postgresql,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        if on_postgresql:
+            # A migration that waits for a lock makes everybody behind it wait too, so it gives up soon.
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('hls:migrate', 0))"))
+        context.run_migrations()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with db.make_engine(load().database).connect() as own:
+        run(own)

@@ -1,0 +1,1 @@
+"""A generated HLS catalogue and the STAC API that serves it, well or badly: for demo, tests and benchmarks."""

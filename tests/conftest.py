@@ -1,0 +1,172 @@
+"""Fixtures that the whole tree of tests shares."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+REPOSITORY = Path(__file__).parent.parent
+
+S3_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test-key",
+    "AWS_SECRET_ACCESS_KEY": "test-secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,  # what the developer has configured is none of the tests' business
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+_WEED_PORTS = tuple(
+    f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3", "admin") for kind in ("", ".grpc")
+)
+_WEED_SWITCHES = (
+    "-webdav=false",
+    "-admin.ui=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-s3.autoCreateBucket=false",
+    "-master.telemetry=false",
+)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real CMR-STAC payloads, kept beside the checkout and not in it."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        message = "the real CMR-STAC payloads (../shared/data) are not on this machine"
+        if os.environ.get("REQUIRE_SHARED_DATA"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 server with one identity, that of `environment`."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to use the server."""
+        return {**S3_ENVIRONMENT, "AWS_ENDPOINT_URL": self.endpoint}
+
+    def make_bucket(self) -> str:
+        """Make an empty bucket; returns its name."""
+        bucket = f"test-{uuid.uuid4().hex[:12]}"
+        client = boto3.Session().client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=S3_ENVIRONMENT["AWS_DEFAULT_REGION"],
+            aws_access_key_id=S3_ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=S3_ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        client.create_bucket(Bucket=bucket)
+        # The server answers for buckets a moment before it has a volume for objects.
+        client.put_object(Bucket=bucket, Key="first", Body=b"")
+        client.delete_object(Bucket=bucket, Key="first")
+        client.close()
+        return bucket
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS in one process on 127.0.0.1, one for each process of the test run."""
+    with ExitStack() as stack:
+        for attempt in range(3):  # a free port may be taken by another process before the server binds it
+            server = _start_s3(tmp_path_factory.mktemp("s3"), stack, seconds=60)
+            if server is not None:
+                yield server
+                return
+            assert attempt < 2, "the S3 server ended by itself three times"
+
+
+@pytest.fixture
+def s3_root(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The root URI of an empty bucket; the environment leads every client and subprocess to it."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3_server.make_bucket()}"
+
+
+@pytest.fixture(params=["directory", "s3"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The root URI of an empty archive: a test that asks for it runs on a directory and on S3."""
+    if request.param == "s3":
+        return str(request.getfixturevalue("s3_root"))
+    return (tmp_path / "archive").as_uri()
+
+
+def _start_s3(folder: Path, stack: ExitStack, *, seconds: float) -> S3Server | None:
+    """Start the server; None if it ended, for instance because a port was taken."""
+    weed = shutil.which("weed", path=Path(sys.executable).parent)
+    assert weed, "weed is missing: install the dependency group `test`"
+    identity = {"accessKey": S3_ENVIRONMENT["AWS_ACCESS_KEY_ID"], "secretKey": S3_ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]}
+    configuration = folder / "identities.json"
+    configuration.write_text(
+        json.dumps({"identities": [{"name": "test", "credentials": [identity], "actions": ["Admin"]}]})
+    )
+    (folder / "data").mkdir()
+    ports = dict(zip(_WEED_PORTS, _free_ports(len(_WEED_PORTS)), strict=True))
+    log = stack.enter_context((folder / "log").open("wb"))
+    process = subprocess.Popen(
+        [
+            weed,
+            "mini",
+            f"-dir={folder / 'data'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            *(f"-{name}={port}" for name, port in ports.items()),
+            *_WEED_SWITCHES,
+            f"-s3.config={configuration}",
+            f"-s3.localSocket={folder / 's3.sock'}",
+            f"-filer.localSocket={folder / 'filer.sock'}",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+    )
+    stack.callback(_stop, process, ports)
+    server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
+    give_up = time.monotonic() + seconds
+    while process.poll() is None:
+        with suppress(BotoCoreError, ClientError):
+            server.make_bucket()
+            return server
+        assert time.monotonic() < give_up, f"the S3 server did not answer: {(folder / 'log').read_text()[-2000:]}"
+        time.sleep(0.05)
+    return None
+
+
+def _stop(process: subprocess.Popen[bytes], ports: dict[str, int]) -> None:
+    process.kill()  # its data is thrown away, so nothing is worth the seconds of an orderly end
+    process.wait()
+    for port in ports.values():
+        for left_over in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108  where the server puts them
+            left_over.unlink(missing_ok=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

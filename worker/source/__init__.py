@@ -1,0 +1,1 @@
+"""Reads a STAC API that is slow, rate limited and often wrong."""

@@ -1,0 +1,83 @@
+"""Opens the STAC API once and gives what a run needs of it."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from pystac.errors import STACError, STACTypeError
+from pystac_client import Client
+from pystac_client.exceptions import APIError
+
+from worker.contract import GENERATOR
+from worker.errors import BadParameters
+from worker.items.convert import Converter
+from worker.settings import WorkerSettings
+from worker.source.http import PatientSession
+from worker.source.limiter import Limiter
+from worker.source.retry import Refusal
+from worker.source.search import Searcher
+from worker.source.stac_io import PatientIO
+from worker.source.watch import Watch
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened STAC API."""
+
+    url: str
+    searcher: Searcher
+    watch: Watch
+    session: PatientSession
+    collections: dict[str, dict[str, Any]]
+    """The documents of the wanted collections, as far as the API serves them."""
+
+
+def open_session(settings: WorkerSettings) -> tuple[PatientSession, Watch]:
+    """The session of the run and its watch; nothing is requested yet."""
+    watch = Watch(settings.no_progress_timeout)
+    session = PatientSession(
+        limiter=Limiter(settings.max_in_flight),
+        watch=watch,
+        timeout=settings.request_timeout,
+        longest_wait=settings.retry_wait_max,
+        client_id=GENERATOR,
+        connections=settings.max_in_flight,
+    )
+    return session, watch
+
+
+def open_source(url: str, collections: tuple[str, ...], session: PatientSession, watch: Watch) -> Source:
+    """Read the landing page and the documents of the collections.
+
+    Raises:
+        BadParameters: what answers there is not a STAC API that can be searched.
+        SourceUnavailable: nothing answered for too long.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pystac-client warns of conformance, which the search link settles
+            client = Client.open(url, stac_io=PatientIO(session))
+        search = client.get_search_link()
+        if search is None:
+            raise BadParameters(f"{url} is not a STAC API: its landing page has no search link. Check STAC_API_URL.")
+        methods = {link.extra_fields.get("method", "GET") for link in client.get_links("search")}
+    except (Refusal, STACError, STACTypeError, APIError, KeyError, TypeError, ValueError) as error:
+        raise BadParameters(f"{url} is not a STAC API: {error}. Check STAC_API_URL.") from error
+    searcher = Searcher(
+        url=search.get_absolute_href() or search.href,
+        method="GET" if "GET" in methods else "POST",
+        session=session,
+        watch=watch,
+        converter=Converter(),
+    )
+    return Source(url, searcher, watch, session, _documents(url, collections, session))
+
+
+def _documents(url: str, collections: tuple[str, ...], session: PatientSession) -> dict[str, dict[str, Any]]:
+    documents = {}
+    for collection in collections:
+        try:
+            documents[collection] = PatientIO(session).read_json(f"{url.rstrip('/')}/collections/{collection}")
+        except Refusal:  # an API may serve items of a collection that it does not describe
+            continue
+    return documents

@@ -1,0 +1,112 @@
+"""One HTTP session for the run: each request waits for the limiter, has a time limit, and is tried again."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from requests import PreparedRequest, Request, RequestException, Response, Session
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from worker.source.limiter import Limiter, Stopped
+from worker.source.page import Malformed
+from worker.source.retry import Complaint, Refusal, passes, retry_after, wait_before
+from worker.source.watch import Watch
+
+_CHUNK = 1 << 18
+_PAGE_TIMEOUTS = 5  # a page may take so many times the time that the source may be silent
+_ERROR_TEXT = 300
+
+T = TypeVar("T")
+
+
+class PatientSession:
+    """Sends requests for as long as there is hope."""
+
+    def __init__(
+        self, *, limiter: Limiter, watch: Watch, timeout: float, longest_wait: float, client_id: str, connections: int
+    ) -> None:
+        self._limiter, self._watch = limiter, watch
+        self._timeout, self._longest_wait = timeout, longest_wait
+        self._over = threading.Event()
+        self._session = Session()
+        self._session.headers.update({"client-id": client_id, "User-Agent": client_id})
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def patiently(self, once: Callable[[], T]) -> T:
+        """The result of a request and of reading its answer; again and again while `Complaint` or `Malformed` comes.
+
+        Raises:
+            SourceUnavailable: nothing new came from the source for too long.
+            Refusal: the source will not answer this request.
+            Stopped: the run is over.
+        """
+        failures = 0
+        while True:
+            with self._limiter.slot() as started:
+                try:
+                    result = once()
+                except (Complaint, Malformed) as complaint:
+                    self._limiter.failed(started, getattr(complaint, "retry_after", None))
+                    reason = str(complaint)
+                else:
+                    self._limiter.succeeded()
+                    return result
+            failures += 1
+            self._watch.complained(reason)
+            self.pause(failures)
+
+    def pause(self, failures: int) -> None:
+        """Wait before the next try. Raises `Stopped` if the run ends meanwhile."""
+        longest = min(self._longest_wait, self._watch.remaining() + 1)
+        if self._over.wait(wait_before(failures, longest)):
+            raise Stopped
+
+    def send(self, request: Request) -> bytes:
+        """The body of the answer to one request, sent once.
+
+        Raises:
+            Complaint: it failed in a way that may pass.
+            Refusal: the source will not answer it.
+        """
+        prepared = self._session.prepare_request(request)
+        settings = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
+        try:
+            with self._session.send(prepared, timeout=self._timeout, **settings) as response:
+                body = self._read(response)
+        except (RequestException, HTTPError, OSError) as error:
+            raise Complaint(f"{type(error).__name__}: {error}") from error
+        if 200 <= response.status_code < 300:
+            return body
+        answer = f"{response.status_code} {response.reason}: {_text(body)} ({_place(prepared)})"
+        if passes(response.status_code):
+            raise Complaint(answer, retry_after=retry_after(response.headers.get("Retry-After")))
+        raise Refusal(answer)
+
+    def stop(self) -> None:
+        """End every wait; requests under way end by themselves."""
+        self._over.set()
+        self._limiter.stop()
+
+    def _read(self, response: Response) -> bytes:
+        """The whole body, unless it drips: a time-out of the socket begins anew with every byte."""
+        deadline = time.monotonic() + _PAGE_TIMEOUTS * self._timeout
+        parts = []
+        while part := response.raw.read(_CHUNK, decode_content=True):
+            parts.append(part)
+            if time.monotonic() > deadline:
+                raise Complaint(f"the answer took longer than {_PAGE_TIMEOUTS * self._timeout:.0f} seconds")
+            if self._over.is_set():
+                raise Stopped
+        return b"".join(parts)
+
+
+def _text(body: bytes) -> str:
+    return " ".join(body[:_ERROR_TEXT].decode("utf-8", "replace").split())
+
+
+def _place(request: PreparedRequest) -> str:
+    return f"{request.method} {(request.url or '').partition('?')[0]}"

@@ -1,0 +1,98 @@
+"""How many requests may be in flight: as many as the source bears, found out by trying (AIMD, as TCP does).
+
+The limit doubles while little is known, grows by about one a round later, falls when the source complains, and
+remembers where it fell: beyond that it goes only after a while.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+START = 4
+_BACK_OFF = 0.75
+_PROBE_AFTER = 30.0
+_PROBE_AFTER_MAX = 480.0
+
+
+class Stopped(Exception):
+    """The run is over; no further request may start."""
+
+
+class Limiter:
+    """One for the whole run. `ceiling` is the limit of the limit."""
+
+    def __init__(self, ceiling: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ceiling = ceiling
+        self._clock = clock
+        self._limit = float(min(START, ceiling))
+        self._threshold = float(ceiling)  # below it the limit doubles a round, above it grows by one
+        self._fell_at: float | None = None
+        self._fell_when = -1.0
+        self._probe_after = _PROBE_AFTER
+        self._in_flight = 0
+        self._closed_until = 0.0
+        self._stopped = False
+        self._condition = threading.Condition()
+
+    @property
+    def limit(self) -> int:
+        return max(1, int(self._limit))
+
+    @contextmanager
+    def slot(self) -> Iterator[float]:
+        """Wait for a place among the requests in flight; gives the time at which it was had.
+
+        Raises:
+            Stopped: the run ended while waiting.
+        """
+        with self._condition:
+            while True:
+                if self._stopped:
+                    raise Stopped
+                closed = self._closed_until - self._clock()
+                if closed <= 0 and self._in_flight < self.limit:
+                    break
+                self._condition.wait(closed if closed > 0 else None)
+            self._in_flight += 1
+            started = self._clock()
+        try:
+            yield started
+        finally:
+            with self._condition:
+                self._in_flight -= 1
+                self._condition.notify()
+
+    def succeeded(self) -> None:
+        """A request was answered well: grow."""
+        with self._condition:
+            self._limit += 1 if self._limit < self._threshold else 1 / self._limit
+            self._limit = min(self._limit, self._ceiling, self._bound())
+            self._condition.notify()
+
+    def failed(self, started: float, retry_after: float | None = None) -> None:
+        """The source complained about a request that began then: fall, once for all that were in flight together."""
+        with self._condition:
+            now = self._clock()
+            if retry_after:
+                self._closed_until = max(self._closed_until, now + retry_after)
+            if started <= self._fell_when:
+                return
+            if self._fell_at is not None and self._limit >= self._fell_at:
+                self._probe_after = min(2 * self._probe_after, _PROBE_AFTER_MAX)
+            self._fell_at = max(self._limit, 2.0)
+            self._limit = max(1.0, self._limit * _BACK_OFF)
+            self._threshold = self._limit
+            self._fell_when = now
+
+    def stop(self) -> None:
+        """Let nobody in any more, and wake who waits."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+
+    def _bound(self) -> float:
+        """Just below where the source complained, until it is time to try again."""
+        if self._fell_at is None or self._clock() - self._fell_when > self._probe_after:
+            return float(self._ceiling)
+        return max(1.0, self._fell_at - 1)

@@ -1,0 +1,63 @@
+"""Slices of a month: what one search asks for, and how one that holds too much is cut."""
+
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+from worker.contract.bbox import BBox
+from worker.contract.month import day_bounds
+
+SPLIT_ABOVE = 1000
+"""Items above which a search is cut into several: paging is serial, so speed comes from more, narrower searches."""
+
+SLICE_ITEMS = 500
+"""Items aimed at in each part: five pages of CMR-STAC."""
+
+_SHORTEST = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A half-open interval of one day's time, one collection, and one box or none."""
+
+    day: date
+    collection: str
+    box: BBox | None
+    start: datetime
+    end: datetime
+
+    @property
+    def interval(self) -> str:
+        """The closed `datetime` interval that is searched, RFC 3339; what lies at its end belongs to the next slice."""
+        return f"{_rfc3339(self.start)}/{_rfc3339(self.end)}"
+
+    @property
+    def divisible(self) -> bool:
+        return self.end - self.start >= 2 * _SHORTEST
+
+    def divided(self, matched: int) -> list["Slice"]:
+        """Equal parts of whole seconds, of about `SLICE_ITEMS` each if the matched items are spread evenly."""
+        seconds = int((self.end - self.start) / _SHORTEST)
+        parts = min(math.ceil(matched / SLICE_ITEMS), seconds)
+        cuts = [self.start + timedelta(seconds=seconds * part // parts) for part in range(parts)] + [self.end]
+        return [replace(self, start=start, end=end) for start, end in pairwise(cuts)]
+
+    def __str__(self) -> str:
+        box = f" in {self.box}" if self.box else ""
+        return f"{self.collection} of {self.day}, {self.start:%H:%M:%S} to {_end_of_day(self)}{box}"
+
+
+def slices_of(day: date, collections: tuple[str, ...], bbox: BBox | None) -> list[Slice]:
+    """The searches that a day begins with: one for each collection and half of the box."""
+    start, end = day_bounds(day)
+    boxes = bbox.halves() if bbox else [None]
+    return [Slice(day, collection, box, start, end) for collection in collections for box in boxes]
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _end_of_day(part: Slice) -> str:
+    return "24:00:00" if part.end.date() > part.day else f"{part.end:%H:%M:%S}"

@@ -28,3 +28,31 @@ lock:  ## resolve the lock files anew (UPGRADE=--upgrade takes newer releases)
 			$$(test $$group = dev || echo --constraints requirements/dev.txt) \
 			--output-file requirements/$$group.txt || exit 1; \
 	done
+
+.PHONY: demo
+demo: install  ## run the main job from end to end on generated data
+	$(BIN)/python -m hls.demo
+
+.PHONY: serve
+serve: install  ## leave the service running (STAC_API_URL=... says what to harvest)
+	$(if $(STAC_API_URL),STAC_API_URL=$(STAC_API_URL)) $(BIN)/python -m api
+
+.PHONY: test
+test: install  ## every test, at a size that takes minutes
+	$(BIN)/pytest -m "not soak" -n auto $(ARGS)
+
+.PHONY: soak
+soak: install  ## the tests at full size; takes an hour or so
+	$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
+
+.PHONY: lint
+lint: install  ## style, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: install  ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

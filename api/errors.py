@@ -66,7 +66,8 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int | str, dict[str, Any]] = {}
     for problem in problems:
         entry = by_status.setdefault(
-            int(problem.status), {"description": "", "content": {MEDIA_TYPE: {"schema": ProblemOut.model_json_schema()}}}
+            int(problem.status),
+            {"description": "", "content": {MEDIA_TYPE: {"schema": ProblemOut.model_json_schema()}}},
         )
         sentence = (problem.__doc__ or "").strip()
         entry["description"] = f"{entry['description']} {sentence}".strip()

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, min_length=16, description="Key that callers must send; without one everybody may call"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged"
+    )
     reconcile: bool = Field(
         default=True, description="Reconcile in the API process; false where `python -m api.reconciler` does it"
     )
@@ -56,7 +58,9 @@ class Settings(BaseSettings):
         default=600, description="How long the executor may not know a run before its job ends as LOST"
     )
     refresh_seconds: Seconds = Field(
-        default=600, gt=0, description="Wait between two looks at the archive for what was changed behind the service's back"
+        default=600,
+        gt=0,
+        description="Wait between two looks at the archive for what was changed behind the service's back",
     )
 
     @model_validator(mode="before")

@@ -1,8 +1,10 @@
 """Alembic's environment: runs migrations on the connection that `api.migrate` hands over, or on the settings' database."""
 
+from typing import Literal
+
 from alembic import context
-from sqlalchemy import Connection, text
-from sqlmodel import SQLModel
+from sqlalchemy import JSON, Connection, Enum, text
+from sqlmodel import AutoString, SQLModel
 
 import api.catalog.models
 import api.jobs.models  # noqa: F401  both register their tables
@@ -10,6 +12,17 @@ from api import db
 from api.settings import load
 
 LOCK_TIMEOUT = "10s"
+
+
+def rendered(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Write columns of a new migration in SQLAlchemy's own types: a migration must not change with our code."""
+    if kind == "type" and isinstance(item, db.UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, JSON):
+        return "sa.JSON()"
+    if kind == "type" and isinstance(item, (AutoString, Enum)):
+        return f"sa.String({item.length})"
+    return False
 
 
 def run(connection: Connection) -> None:
@@ -20,6 +33,7 @@ def run(connection: Connection) -> None:
         target_metadata=SQLModel.metadata,
         render_as_batch=not on_postgresql,
         transactional_ddl=True,
+        render_item=rendered,
     )
     with context.begin_transaction():
         if on_postgresql:

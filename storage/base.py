@@ -60,7 +60,7 @@ class Store(Protocol):
         ...
 
     def scan(self, prefix: str = "") -> Iterator[Stat]:
-        """Every object whose key begins with the prefix, in the order of the keys."""
+        """Every object whose key begins with the prefix, in the order in which the storage lists them."""
         ...
 
     def top_level(self) -> list[str]:

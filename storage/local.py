@@ -17,7 +17,7 @@ from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
 _TEMPORARY = ".tmp"
 _LOCKS = ".locks"
 _ORPHAN_SECONDS = 24 * 3600
-
+_CHUNK = 1 << 20
 
 _Writer = Callable[[BinaryIO], object]
 """Fills an open file."""
@@ -43,17 +43,17 @@ class LocalStore:
             return _stat(key, status) if path.is_file() else None
 
     def get(self, key: str) -> bytes:
-        with _faults(f"read {key}"):
-            return self._path(key).read_bytes()
+        with _faults(f"read {key}"), self._open(key) as file:
+            return file.read()
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        with _faults(f"read {key}"), self._path(key).open("rb") as file:
+        with _faults(f"read {key}"), self._open(key) as file:
             file.seek(start)
             return file.read(length)
 
     def download(self, key: str, path: Path) -> None:
-        with _faults(f"read {key}"):
-            shutil.copyfile(self._path(key), path)
+        with _faults(f"copy {key} to {path}"), self._open(key) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, length=_CHUNK)
 
     def scan(self, prefix: str = "") -> Iterator[Stat]:
         # Only the deepest directory that the prefix names is walked, not the whole root.
@@ -88,20 +88,25 @@ class LocalStore:
         path = self._path(key)
         with _faults(f"write {path}"), self._temporary(lambda file: file.write(data)) as temporary:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(temporary, path)  # fails where the file exists, and shows it only with its whole content
-            return _etag(path.stat())
+            etag = _etag(temporary.stat())
+            try:
+                os.link(temporary, path)  # shows the file only with its whole content
+            except FileExistsError as error:
+                raise AlreadyExists(f"{path} exists already") from error
+            return etag
 
     def publish(self, key: str, path: Path, *, expected: str | None) -> str:
         target = self._path(key)
         with _faults(f"write {target}"), self._temporary(lambda file: _copy(path, file)) as temporary:
             target.parent.mkdir(parents=True, exist_ok=True)
+            etag = _etag(temporary.stat())
             with self._lock(key):
                 present = self.head(key)
                 if (present.etag if present else None) != expected:
                     raise Changed(f"{target} was written by another run since this one began")
                 temporary.replace(target)
                 _sync(target.parent)
-                return _etag(target.stat())
+                return etag
 
     def delete(self, key: str) -> None:
         with _faults(f"remove {key}"):
@@ -115,12 +120,19 @@ class LocalStore:
             raise StorageError(f"the key {key!r} leads out of the archive")
         return self.root / key
 
+    def _open(self, key: str) -> BinaryIO:
+        try:
+            return self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise NotFound(f"could not read {key} in {self.uri}: it does not exist") from error
+
     def _replace(self, key: str, write: _Writer) -> str:
         path = self._path(key)
         with _faults(f"write {path}"), self._temporary(write) as temporary:
             path.parent.mkdir(parents=True, exist_ok=True)
+            etag = _etag(temporary.stat())  # looked at later, it could be that of another writer's file
             temporary.replace(path)
-            return _etag(path.stat())
+            return etag
 
     @contextmanager
     def _temporary(self, write: _Writer) -> Iterator[Path]:
@@ -150,7 +162,7 @@ class LocalStore:
 
 def _copy(path: Path, file: BinaryIO) -> None:
     with path.open("rb") as source:
-        shutil.copyfileobj(source, file, length=1 << 20)
+        shutil.copyfileobj(source, file, length=_CHUNK)
 
 
 def _sync(folder: Path) -> None:
@@ -188,9 +200,6 @@ def _faults(action: str) -> Iterator[None]:
     """Say in the store's own terms what the system refused."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise NotFound(f"could not {action}: it does not exist") from error
-    except FileExistsError as error:
-        raise AlreadyExists(f"could not {action}: it exists already") from error
     except OSError as error:
-        raise StorageError(f"could not {action}: {error.strerror or error}") from error
+        place = f" ({error.filename})" if error.filename else ""
+        raise StorageError(f"could not {action}: {error.strerror or error}{place}") from error

@@ -12,11 +12,13 @@ def open_store(uri: str) -> Store:
 
     Raises:
         ValueError: neither of the two.
+        StorageError: the AWS settings make no client.
     """
     parts = urlsplit(uri)
-    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+    whole = not parts.query and not parts.fragment
+    if whole and parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         return LocalStore(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
+    if whole and parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
         # boto3 takes a third of a second to import, which a run on local files need not pay.
         from storage.s3 import S3Store
 

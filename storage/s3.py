@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MISSING = ("404", "NoSuchKey", "NotFound")
 _PRECONDITION = ("412", "PreconditionFailed")
+_BEYOND_END = ("416", "InvalidRange")
 _RACE = ("409", "ConditionalRequestConflict")  # two conditional writes met; S3 asks to send again
 _RACE_ATTEMPTS = 5
 _WRITER = "hls-writer"
@@ -34,17 +35,8 @@ class S3Store:
     def __init__(self, bucket: str, client: "S3Client | None" = None) -> None:
         self.bucket = bucket
         self.uri = f"s3://{bucket}"
-        self._client = client or boto3.client(
-            "s3",
-            config=Config(
-                retries={"mode": "standard", "total_max_attempts": 5},
-                connect_timeout=10,
-                read_timeout=60,
-                # Streams a file without reading it twice for a checksum that S3 does not ask for.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._client = client or _make_client()
+        self._bucket_seen = False
 
     def locate(self, key: str) -> str:
         return f"{self.uri}/{key}"
@@ -54,6 +46,7 @@ class S3Store:
             with self._faults(f"look at {key}"):
                 reply = self._client.head_object(Bucket=self.bucket, Key=key)
         except NotFound:
+            self._insist_on_bucket()
             return None
         return Stat(key, reply["ContentLength"], reply["ETag"], reply["LastModified"])
 
@@ -64,7 +57,12 @@ class S3Store:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         with self._faults(f"read {key}"):
             span = f"bytes={start}-{start + length - 1}"
-            return self._client.get_object(Bucket=self.bucket, Key=key, Range=span)["Body"].read()
+            try:
+                return self._client.get_object(Bucket=self.bucket, Key=key, Range=span)["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _BEYOND_END:
+                    return b""
+                raise
 
     def download(self, key: str, path: Path) -> None:
         with self._faults(f"read {key}"), path.open("wb") as file:
@@ -147,6 +145,13 @@ class S3Store:
                 raise
         return reply["ETag"] if reply["Metadata"].get(_WRITER) == token else None
 
+    def _insist_on_bucket(self) -> None:
+        """HEAD says 404 for an object and for a bucket alike; without a bucket every object would seem absent."""
+        if not self._bucket_seen:
+            with self._faults("find the bucket"):
+                self._client.head_bucket(Bucket=self.bucket)
+            self._bucket_seen = True
+
     @contextmanager
     def _faults(self, action: str) -> Iterator[None]:
         try:
@@ -163,3 +168,22 @@ class S3Store:
                 f"could not {action} in {self.uri}: {code}: {error.response['Error'].get('Message', '')}"
             )
         return StorageError(f"could not {action} in {self.uri}: {error}")
+
+
+def _make_client() -> "S3Client":
+    """A client of its own session: boto3's shared one may not be used by several threads while it is being made."""
+    try:
+        return boto3.Session().client(
+            "s3",
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": 5},
+                connect_timeout=10,
+                read_timeout=60,
+                # Streams a file without reading it twice for a checksum that S3 does not ask for.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                signature_version="s3v4",  # links are signed in the old way otherwise, which new buckets refuse
+            ),
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise StorageError(f"the AWS settings make no S3 client: {error}") from error

@@ -11,12 +11,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -68,7 +73,13 @@ class S3Server:
     def make_bucket(self) -> str:
         """Make an empty bucket; returns its name."""
         bucket = f"test-{uuid.uuid4().hex[:12]}"
-        client = boto3.Session().client(
+        self.client.create_bucket(Bucket=bucket)
+        return bucket
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """A plain client, for what a test wants to see or do beside the product."""
+        return boto3.Session().client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=S3_ENVIRONMENT["AWS_DEFAULT_REGION"],
@@ -76,12 +87,6 @@ class S3Server:
             aws_secret_access_key=S3_ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
             config=Config(retries={"total_max_attempts": 1}),
         )
-        client.create_bucket(Bucket=bucket)
-        # The server answers for buckets a moment before it has a volume for objects.
-        client.put_object(Bucket=bucket, Key="first", Body=b"")
-        client.delete_object(Bucket=bucket, Key="first")
-        client.close()
-        return bucket
 
 
 @pytest.fixture(scope="session")
@@ -146,10 +151,12 @@ def _start_s3(folder: Path, stack: ExitStack, *, seconds: float) -> S3Server | N
     )
     stack.callback(_stop, process, ports)
     server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
+    stack.callback(server.client.close)
     give_up = time.monotonic() + seconds
     while process.poll() is None:
         with suppress(BotoCoreError, ClientError):
-            server.make_bucket()
+            # It answers for buckets a moment before it has a volume for objects.
+            server.client.put_object(Bucket=server.make_bucket(), Key="first", Body=b"x")
             return server
         assert time.monotonic() < give_up, f"the S3 server did not answer: {(folder / 'log').read_text()[-2000:]}"
         time.sleep(0.05)

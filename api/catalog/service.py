@@ -1,9 +1,6 @@
 """Keeps the catalogue at what the archive holds."""
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event
 
@@ -11,31 +8,17 @@ from sqlmodel import Session
 
 from api import db
 from api.catalog import intake, store
-from api.catalog.archive import Listing, look
 from api.catalog.engine import Engine
-from api.catalog.models import Dataset, Partition
-from storage import StorageError, Store
+from api.catalog.refresh import Outcome, Refresh, Sessions
+from storage import Store
 from worker.contract import layout
 from worker.contract.documents import DatasetBinding
 from worker.contract.month import Month
 
 logger = logging.getLogger(__name__)
 
-Sessions = Callable[[], AbstractContextManager[Session]]
-"""Opens a session whose block is one transaction."""
-
 RETRY_AFTER = timedelta(minutes=1)
 """Wait after a look at the archive that failed."""
-
-
-@dataclass
-class Outcome:
-    """What a look at the archive changed."""
-
-    taken: int = 0
-    removed: int = 0
-    failed: int = 0
-    ignored: int = 0
 
 
 class CatalogService:
@@ -61,7 +44,7 @@ class CatalogService:
                 logger.warning("binding passed over: %s", error, extra=details)
         present = self.archive.head(layout.partition_key(prefix, month))
         row = store.partition(session, prefix, str(month))
-        if present is not None and row is not None and _is_current(row, present.etag):
+        if present is not None and row is not None and store.mark(row) == present.etag:
             return
         fresh = intake.partition_row(self.archive, self.engine, prefix, month)
         if fresh is not None:
@@ -91,28 +74,12 @@ class CatalogService:
         return age >= every or (last.requested_at is not None and last.requested_at >= last.started_at)
 
     def refresh(self, sessions: Sessions, *, stop: Event | None = None) -> Outcome:
-        """Look at the whole archive and take in what is new, changed or gone, each in a transaction of its own.
+        """Look at the whole archive and take in what is new, changed or gone.
 
-        One that cannot be taken in is logged and passed over. Ends early when `stop` is set.
+        Each in a transaction of its own, so it may run beside everything else. One that cannot be taken in is logged
+        and passed over. Ends early when `stop` is set.
 
         Raises:
             StorageError: the archive cannot be listed; nothing is forgotten then.
         """
-        started_at = db.now()
-        try:
-            listing = look(self.archive)
-        except StorageError as error:
-            with sessions() as session:
-                store.end_refresh(session, started_at=started_at, error=str(error), ignored=None)
-            raise
-        outcome = Outcome()
-        for step in self._steps(sessions, listing):
-            if stop is not None and stop.is_set():
-                return outcome
-            step(outcome)
-        rows = listing.ignored_rows()
-        outcome.ignored = len(rows)
-        with sessions() as session:
-            store.end_refresh(session, started_at=started_at, error=None, ignored=rows)
-        logger.info("archive looked at", extra={"action": "refresh", **vars(outcome)})
-        return outcome
+        return Refresh(self.archive, self.engine, sessions, stop or Event()).run()

@@ -23,6 +23,14 @@ def partitions(session: Session, prefix: str | None = None) -> Sequence[Partitio
     return session.exec(query).all()
 
 
+def mark(row: Partition) -> str | None:
+    """The ETag of the file that the row's figures belong to; None where there are none, so that it is read again.
+
+    What could not be read once may be readable later: the fault may have been the storage's.
+    """
+    return row.etag if row.unreadable is None else None
+
+
 def prefixes(session: Session, prefix: str | None = None) -> Sequence[str]:
     """The prefixes that are bound."""
     query = select(Dataset.prefix)

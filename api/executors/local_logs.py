@@ -70,7 +70,7 @@ def _stated_time(text: str) -> datetime | None:
         return None
     try:
         record = json.loads(text)
-        stated = datetime.fromisoformat(record.get("time") or record.get("timestamp"))
+        stated = datetime.fromisoformat(record.get("time"))
     except (ValueError, TypeError):
         return None
     return stated if stated.tzinfo else stated.replace(tzinfo=UTC)

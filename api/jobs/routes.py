@@ -29,6 +29,9 @@ Key = Annotated[
     ),
 ]
 _LOCATION = {"Location": {"description": "Address of the job", "schema": {"type": "string"}}}
+_LISTED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"Link": {"description": "The next page, as rel=next", "schema": {"type": "string"}}}}
+}
 _SUBMITTED: dict[int | str, dict[str, Any]] = {
     200: {"model": JobOut, "description": "An equal job is active already; this is it", "headers": _LOCATION},
     202: {"headers": _LOCATION},
@@ -71,8 +74,7 @@ def _job_reply(body: dict[str, Any], status_code: int, headers: dict[str, str] |
     "/jobs",
     operation_id="listJobs",
     summary="List jobs",
-    responses={200: {"headers": {"Link": {"description": "The next page, as rel=next", "schema": {"type": "string"}}}}}
-    | documented(BadRequest, BadCursor),
+    responses=_LISTED | documented(BadRequest, BadCursor),
 )
 def list_jobs(
     which: Annotated[JobFilter, Query()], request: Request, response: Response, session: Transaction, _: Caller
@@ -163,8 +165,6 @@ def cancel_job(job_id: str, session: Transaction, actor: Caller) -> JobOut:
 )
 def retry_job(job_id: str, request: Request, session: Transaction, actor: Caller) -> Response:
     """A new job like this failed or cancelled one; it goes on from the days that are staged already."""
-    job, deduplicated = service.retry_job(
-        session, job_id, actor=actor, binding_of=request.app.state.binding_of
-    )
+    job, deduplicated = service.retry_job(session, job_id, actor=actor, binding_of=request.app.state.binding_of)
     status_code, body = _answer(job, deduplicated)
     return _job_reply(body, status_code)

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api.executors.base import LogLine
 from api.jobs.models import Job, JobEvent
 from api.jobs.states import JobState
 from api.jobs.words import situation
+from api.schemas import Out
 from worker.contract.documents import Progress
 from worker.contract.exits import FailureCode
 from worker.contract.job import JobParams
@@ -18,12 +18,6 @@ from worker.contract.layout import Prefix
 from worker.contract.month import Month
 
 MAX_PAGE = 500
-
-
-class Out(BaseModel):
-    """A part of a reply."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
 
 
 class FailureOut(Out):
@@ -138,9 +132,7 @@ class EventOut(Out):
 
     @classmethod
     def of(cls, event: JobEvent) -> Self:
-        return cls(
-            at=event.at, from_state=event.from_state, to_state=event.to_state, who=event.actor, why=event.reason
-        )
+        return cls(at=event.at, from_state=event.from_state, to_state=event.to_state, who=event.actor, why=event.reason)
 
 
 class EventsOut(Out):

@@ -150,7 +150,9 @@ def answered(session: Session, key: str, params: JobParams) -> IdempotencyKey | 
     db.serialise(session, f"key:{key}")
     found = store.idempotent_answer(session, key)
     if found is not None and found.params != params.to_json().decode():
-        raise KeyReused(f"The Idempotency-Key {key!r} came with another request before. Use a new key for a new request.")
+        raise KeyReused(
+            f"The Idempotency-Key {key!r} came with another request before. Use a new key for a new request."
+        )
     return found
 
 

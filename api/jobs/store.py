@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, update
+from sqlalchemy import and_, delete, func, or_, update
 from sqlmodel import Session, col, select
 
 from api.db import now
@@ -61,9 +61,7 @@ def move(session: Session, job: Job, state: JobState, *, actor: str, reason: str
 
 def note(session: Session, job: Job, *, actor: str, reason: str, before: JobState | None) -> None:
     """Record an event; with `before` equal to the job's state it is one that changed none."""
-    session.add(
-        JobEvent(job_id=job.id, at=now(), from_state=before, to_state=job.state, actor=actor, reason=reason)
-    )
+    session.add(JobEvent(job_id=job.id, at=now(), from_state=before, to_state=job.state, actor=actor, reason=reason))
     session.flush()
 
 
@@ -95,9 +93,7 @@ def newest(
     query = select(Job).order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
     if before is not None:
         at, job_id = before
-        query = query.where(
-            or_(col(Job.created_at) < at, and_(col(Job.created_at) == at, col(Job.id) < job_id))
-        )
+        query = query.where(or_(col(Job.created_at) < at, and_(col(Job.created_at) == at, col(Job.id) < job_id)))
     if states:
         query = query.where(col(Job.state).in_(states))
     if year_month is not None:
@@ -120,7 +116,8 @@ def sweep(
 
 def counts(session: Session) -> dict[JobState, int]:
     """Jobs by state, those without any left out."""
-    return dict(session.exec(select(Job.state, func.count()).group_by(col(Job.state))).all())
+    found = session.exec(select(Job.state, func.count()).group_by(col(Job.state)))
+    return {JobState(state): count for state, count in found}
 
 
 def oldest_active(session: Session) -> datetime | None:
@@ -129,6 +126,10 @@ def oldest_active(session: Session) -> datetime | None:
 
 def idempotent_answer(session: Session, key: str) -> IdempotencyKey | None:
     return session.get(IdempotencyKey, key)
+
+
+def forget_answers(session: Session, *, older_than: datetime) -> None:
+    session.connection().execute(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < older_than))
 
 
 def mark(session: Session, name: str) -> None:

@@ -64,6 +64,8 @@ def _degrees(part: Any) -> float:
         raise ValueError("a bounding box is four numbers, not true or false")  # noqa: TRY004  pydantic
     try:
         degrees = float(part)
+    except OverflowError:
+        raise ValueError("a number of the bounding box is too large: degrees go from -180 to 180") from None
     except (TypeError, ValueError):
         raise ValueError(f"{part!r} is not a number: a bounding box is west,south,east,north in degrees") from None
     if not math.isfinite(degrees):

@@ -24,12 +24,12 @@ def known(value: object) -> tuple[str, ...]:
     Raises:
         ValueError: empty, or an id that is not known.
     """
-    ids = value.split(",") if isinstance(value, str) else value
+    ids = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if not isinstance(ids, (list, tuple, set, frozenset)) or not all(isinstance(item, str) for item in ids):
         raise ValueError(f"collections are a list of ids, of {', '.join(COLLECTIONS)}")
     unknown = sorted(set(ids) - set(COLLECTIONS))
     if unknown:
-        raise ValueError(f"unknown collection {', '.join(unknown)}: choose from {', '.join(COLLECTIONS)}")
+        raise ValueError(f"unknown collection {', '.join(map(repr, unknown))}: choose from {', '.join(COLLECTIONS)}")
     if not ids:
         raise ValueError(f"no collection given: choose from {', '.join(COLLECTIONS)}")
     return tuple(sorted(set(ids)))

@@ -3,16 +3,26 @@
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails
 
 from worker.contract.bbox import Box
 from worker.contract.collections import COLLECTIONS, known
 from worker.contract.layout import Prefix, default_prefix
 from worker.contract.month import Month, YearMonth
-from worker.contract.parameters import PARAMETERS, present_values
+from worker.contract.parameters import ABSENT, PARAMETERS, present_values
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -20,11 +30,13 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 def _checked_id(value: str) -> str:
     if not _ID.fullmatch(value):
         raise ValueError(f"{value!r} is not an id: 1 to 64 letters, digits, '-' or '_', the first a letter or digit")
+    if value == ABSENT:
+        raise ValueError(f"{ABSENT!r} is not an id: as a parameter of a run it means that there is none")
     return value
 
 
 def _checked_destination(value: str) -> str:
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|file:///.+", value):
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/?|file:///.+", value):
         raise ValueError(f"{value!r} is not a destination: write s3://BUCKET or file:///ABSOLUTE/DIRECTORY")
     return value.rstrip("/") if value.startswith("s3://") else value
 
@@ -66,6 +78,16 @@ class JobParams(ContractModel):
     )
     allow_shrink: bool = Field(default=False, description="Replace a partition even by one with fewer items")
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _report_faults_alone(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Leave out what pydantic says of each default that is made from other fields when one of those is wrong."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            faults = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
+            raise ValidationError.from_exception_data(error.title, cast(list[InitErrorDetails], faults)) from None
+
     @property
     def month(self) -> Month:
         return Month.parse(self.year_month)
@@ -91,7 +113,7 @@ class RunParams(JobParams):
             "yearMonth": self.year_month,
             "s3Bucket": self.destination.removeprefix("s3://"),
             "s3Prefix": self.prefix,
-            "boundingBox": str(self.bbox) if self.bbox else "none",
+            "boundingBox": str(self.bbox) if self.bbox else ABSENT,
             "parallel": _switch(self.parallel),
             "collections": ",".join(self.collections),
             "jobId": self.job_id,
@@ -194,11 +216,9 @@ def _joined(argv: Sequence[str]) -> list[str]:
     """Join each option to the value behind it: argparse takes a value that begins with '-' for an option."""
     with_value = {p.flag for p in PARAMETERS if not p.is_switch} | {"--destination"}
     joined: list[str] = []
-    tokens = iter(argv)
-    for token in tokens:
-        if token in with_value:
-            value = next(tokens, None)
-            joined.append(token if value is None else f"{token}={value}")
+    for token in argv:
+        if joined and joined[-1] in with_value and not token.startswith("--"):
+            joined[-1] += f"={token}"
         else:
             joined.append(token)
     return joined

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from worker.contract.bbox import BBox
 from worker.contract.collections import COLLECTIONS
 from worker.contract.month import Month
+from worker.contract.parameters import ABSENT
 
 DEFAULT_PREFIX = "hls-data"
 PREFIX_MAX_LENGTH = 128
@@ -25,7 +26,7 @@ STAGED_DAY_LIFETIME = timedelta(days=7)
 JOBS_LIFETIME = timedelta(days=30)
 """After this the keys below `_jobs/` expire."""
 
-_PARTITION = re.compile(r"(?P<prefix>.+)/year=(?P<year>(?!0000)\d{4})/month=(?P<month>\d{2})/data\.parquet")
+_PARTITION = re.compile(r"(?P<prefix>.+)/year=(?P<year>(?!0000)[0-9]{4})/month=(?P<month>[0-9]{2})/data\.parquet")
 
 
 def checked_prefix(prefix: str) -> str:
@@ -43,10 +44,14 @@ def checked_prefix(prefix: str) -> str:
     for part in prefix.split("/"):
         if not part:
             raise ValueError(f"the prefix {prefix!r} has an empty part: no '/' at the ends and no '//'")
-        if ".." in part or part == ".":
-            raise ValueError(f"the prefix {prefix!r} may not hold '..' or a part that is only '.'")
+        if ".." in part:
+            raise ValueError(f"the prefix {prefix!r} may not hold '..'")
         if part.startswith("_"):
             raise ValueError(f"the prefix {prefix!r} has a part that starts with '_': those are the service's own")
+        if part[0] in "-.":  # an option on a command line, a hidden directory on a disk
+            raise ValueError(f"the prefix {prefix!r} has a part that starts with {part[0]!r}: start it otherwise")
+    if prefix == ABSENT:
+        raise ValueError(f"the prefix may not be {ABSENT!r}: as a parameter of a run that means that there is none")
     return prefix
 
 

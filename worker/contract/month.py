@@ -92,7 +92,7 @@ def harvestable(text: object) -> str:
 
 YearMonth = Annotated[
     str,
-    BeforeValidator(harvestable),
     Field(description="Month as YYYYMM; YYYY-MM is accepted too", examples=["202401"], pattern=r"^\d{4}-?\d{2}$"),
+    BeforeValidator(harvestable),  # behind the field, whose pattern is left out of the JSON schema otherwise
 ]
 """A month as text, normalised to `YYYYMM` and known to be harvestable."""

@@ -97,8 +97,11 @@ class _Shape:
             read_options=pj.ReadOptions(use_threads=False, block_size=len(body) + 1),
             parse_options=pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="infer"),
         )
-        items = page.column("features").combine_chunks().flatten()
-        if items.type != self._item or items.null_count:
+        features = page.column("features")
+        if features.type.value_type != self._item:
+            return None
+        items = features.chunk(0).flatten()  # one block is one chunk
+        if items.null_count:
             return None
         geometry = items.field("geometry")
         if geometry.null_count or not pc.all(pc.equal(geometry.field("type"), "Polygon")).as_py():

@@ -1,20 +1,31 @@
-"""Fixtures for executors: parameters of runs, and local runs with a stand-in for the worker."""
+"""Fixtures for executors: local runs with a stand-in for the worker, and a Batch of moto's whose jobs are moved by hand."""
 
 import os
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import boto3
 import psutil
 import pytest
+from moto.batch.models import Job, batch_backends
+from moto.batch_simple.models import BatchSimpleBackend
+from moto.core.config import default_user_config
+from moto.server import ThreadedMotoServer
 
 from api.executors.base import RunStatus
+from api.executors.batch import BatchExecutor
 from api.executors.local import LocalExecutor
+from worker.contract import compute
 from worker.contract.job import RunParams
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import InputLogEventTypeDef
 
 T = TypeVar("T")
 
@@ -114,3 +125,100 @@ def lab(tmp_path: Path) -> Iterator[LocalLab]:
     lab = LocalLab(tmp_path)
     yield lab
     lab.clean()
+
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+class MotoBatch:
+    """moto's Batch with a queue and a job definition. Its jobs wait until they are moved on."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("batch")
+        self.logs = boto3.client("logs")
+        trust = '{"Statement": []}'
+        role = boto3.client("iam").create_role(RoleName="batch", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        environment = self.client.create_compute_environment(
+            computeEnvironmentName="machines", type="UNMANAGED", serviceRole=role
+        )
+        self.client.create_job_queue(
+            jobQueueName=compute.JOB_QUEUE,
+            state="ENABLED",
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}],
+        )
+        self.register()
+        self.logs.create_log_group(logGroupName="/aws/batch/job")
+
+    def register(self) -> str:
+        """Make a new revision of the job definition."""
+        return self.client.register_job_definition(
+            jobDefinitionName=compute.JOB_DEFINITION,
+            type="container",
+            containerProperties={"image": "worker", "vcpus": 2, "memory": 4096, "command": ["none"]},
+        )["jobDefinitionArn"]
+
+    def job(self, ref: str) -> Job:
+        return batch_backends[ACCOUNT][REGION]._jobs[ref]
+
+    def start(self, ref: str) -> None:
+        job = self.job(ref)
+        job.job_started_at = datetime.now()  # noqa: DTZ005  as moto has it
+        job.log_stream_name = job._stream_name
+        job._start_attempt()
+        job.status = "RUNNING"
+        self.logs.create_log_stream(logGroupName="/aws/batch/job", logStreamName=job._stream_name)
+        now = int(time.time() * 1000)
+        events: "list[InputLogEventTypeDef]" = [{"timestamp": now, "message": f"line {i}"} for i in range(3)]
+        self.logs.put_log_events(logGroupName="/aws/batch/job", logStreamName=job._stream_name, logEvents=events)
+
+    def end(self, ref: str, exit_code: int) -> None:
+        job = self.job(ref)
+        job.exit_code = exit_code
+        job._mark_stopped(success=exit_code == 0)
+        job.status = "SUCCEEDED" if exit_code == 0 else "FAILED"
+
+        def described() -> dict[str, object]:  # moto's own leaves the code out of a job that ended
+            return {**Job._container_details(job), "exitCode": exit_code}
+
+        vars(job)["_container_details"] = described
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard AWS settings, pointing at an empty moto."""
+    for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    urllib.request.urlopen(f"{moto_server}/moto-api/reset", data=b"").close()  # noqa: S310  our own server
+
+
+@pytest.fixture
+def moto_batch(aws: None, monkeypatch: pytest.MonkeyPatch) -> MotoBatch:
+    def wait(backend: BatchSimpleBackend, include_start_attempt: bool, job: Job) -> None:
+        backend.backend._jobs[job.job_id] = job
+        job.status = "RUNNABLE"
+
+    monkeypatch.setitem(default_user_config, "batch", {"use_docker": False})
+    monkeypatch.setattr(BatchSimpleBackend, "_mark_job_as_finished", wait)
+    return MotoBatch()
+
+
+@pytest.fixture
+def batch(moto_batch: MotoBatch) -> Iterator[BatchExecutor]:
+    executor = BatchExecutor.connect()
+    yield executor
+    executor.close()

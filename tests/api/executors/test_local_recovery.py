@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,8 @@ def test_a_worker_dies_with_its_supervisor(lab: LocalLab) -> None:
     first = lab.worker("a")
     [supervisor] = lab.supervisors("a")
     supervisor.kill()
-    until(lambda: first not in [p.pid for p in lab.processes()])
-    until(lambda: len(executor.poll(["a"])["a"].attempts) == 2)
+    until(partial(_gone, lab, first))
+    until(partial(_has_attempts, executor, 2))
     second = until(lambda: next((pid for word, pid in lab.trace("a")[1:] if word == "start"), None))
     lab.go("a")
     status = ended(executor, "a")
@@ -80,7 +81,7 @@ def test_a_run_whose_supervisors_all_die_fails(lab: LocalLab) -> None:
     lab.order("a", "wait")
     executor.submit(params_of("a"))
     for attempt in range(1, compute.ATTEMPTS + 1):
-        until(lambda attempt=attempt: len(executor.poll(["a"])["a"].attempts) == attempt)
+        until(partial(_has_attempts, executor, attempt))
         until(lambda: lab.supervisors("a"))[0].kill()
     status = ended(executor, "a")
     assert (status.failure, len(status.attempts)) == (FailureCode.INTERRUPTED, compute.ATTEMPTS)
@@ -178,7 +179,7 @@ def test_no_run_has_two_workers(lab: LocalLab) -> None:
             worker = lab.worker(name)
             [supervisor] = lab.supervisors(name)  # more than one would be two workers in the making
             supervisor.kill()
-            until(lambda worker=worker: worker not in [p.pid for p in lab.processes()])
+            until(partial(_gone, lab, worker))
         for name in names:
             assert len(ended(executors[0], name).attempts) == 2
     finally:
@@ -203,3 +204,11 @@ def test_the_lock_is_free_once_its_holders_are_gone(tmp_path: Path) -> None:
     child.wait()
     with locked(path) as again:
         assert again is not None
+
+
+def _has_attempts(executor: LocalExecutor, attempts: int) -> bool:
+    return len(executor.poll(["a"])["a"].attempts) == attempts
+
+
+def _gone(lab: LocalLab, pid: int) -> bool:
+    return pid not in [process.pid for process in lab.processes()]

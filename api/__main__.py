@@ -1,0 +1,71 @@
+"""`python -m api [serve|migrate]`: the service, and its database's schema."""
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from api import db, logs, migrate
+from api.app import create_app
+from api.settings import ENV_PREFIX, Settings, StartRefused, load
+
+REFUSED = 78
+"""Exit code of a service that cannot start; EX_CONFIG in sysexits.h."""
+_GRACE_SECONDS = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=("serve", "migrate"), default="serve")
+    command = parser.parse_args(arguments).command
+    try:
+        settings = load()
+        logs.configure(settings.log_level)
+        if command == "migrate":
+            return _migrate(settings)
+        return _serve(settings)
+    except StartRefused as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return REFUSED
+
+
+def _migrate(settings: Settings) -> int:
+    settings.prepare_data_dir()
+    engine = db.make_engine(settings.database)
+    migrate.upgrade(engine)
+    sys.stdout.write("The database is at this release's schema.\n")
+    return 0
+
+
+def _serve(settings: Settings) -> int:
+    with _listen(settings) as listener:
+        app = create_app(settings)
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        sys.stdout.write(f"Serving on http://{shown}:{port} (try /docs). Stop with Ctrl-C.\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything else is opened. Raises `StartRefused`."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}). "
+            f"Set {ENV_PREFIX}PORT to a free one (0 picks one), or stop what listens there."
+        ) from error
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The one composer of the HTTP service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from api import db, docs, errors, health, metrics
+from api.catalog.routes import router as catalog_router
+from api.executors.base import Executor
+from api.jobs.routes import router as jobs_router
+from api.middleware import RequestRecord
+from api.parts import assemble
+from api.settings import Settings, load
+from storage import Store
+
+_DESCRIPTION = (
+    "Harvests HLS metadata from a STAC API, a month at a time, into hive-partitioned STAC-GeoParquet, "
+    "and says what the archive holds. Errors are problem+json (RFC 9457)."
+)
+
+
+def create_app(
+    settings: Settings | None = None, *, executor: Executor | None = None, store: Store | None = None
+) -> FastAPI:
+    """The service, with its reconciler unless the settings leave that to another process.
+
+    Raises:
+        StartRefused: a setting, the data directory or the database cannot be used.
+    """
+    settings = settings or load()
+    parts = assemble(settings, executor=executor, store=store)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        reconciler = parts.reconciler() if settings.reconcile else None
+        if reconciler:
+            reconciler.start()
+        try:
+            yield
+        finally:
+            if reconciler:
+                await run_in_threadpool(reconciler.stop)
+            parts.close()
+
+    app = FastAPI(
+        title="HLS STAC-GeoParquet",
+        version=version("hls-stac-parquet"),
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.parts = parts
+    app.state.engine = parts.engine
+    app.state.executor = parts.executor
+    app.state.catalog = parts.catalog
+    app.state.binding_of = parts.binding_of
+    app.state.started_at = db.now()
+    app.state.metrics = metrics.Metrics(parts.engine)
+    app.add_middleware(RequestRecord, metrics=app.state.metrics)
+    errors.install(app)
+    docs.install(app)
+    for router in (jobs_router, catalog_router, health.router, metrics.router):
+        app.include_router(router)
+    return app

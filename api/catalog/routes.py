@@ -1,0 +1,124 @@
+"""HTTP of the catalogue."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+
+from api import db
+from api.auth import Caller
+from api.catalog import store, views
+from api.catalog.schemas import (
+    Download,
+    PartitionDetailOut,
+    PartitionFilter,
+    PartitionOut,
+    PartitionsOut,
+    RefreshOut,
+    month_url,
+)
+from api.catalog.service import CatalogService
+from api.catalog.views import PartitionNotFound
+from api.db import Transaction
+from api.errors import BadRequest, Unauthorized, Unavailable, documented
+from worker.contract import layout
+from worker.contract.layout import Prefix
+from worker.contract.month import YearMonth
+
+LINK_LIFETIME = timedelta(minutes=15)
+
+router = APIRouter(tags=["partitions"], responses=documented(Unauthorized, Unavailable))
+
+DatasetPrefix = Annotated[Prefix, Query()]
+
+
+@router.get(
+    "/partitions",
+    operation_id="listPartitions",
+    summary="List what the archive holds",
+    responses=documented(BadRequest),
+)
+def list_partitions(
+    which: Annotated[PartitionFilter, Query()], request: Request, session: Transaction, _: Caller
+) -> PartitionsOut:
+    """One row a month, by dataset and month, with totals; from the database, without reading any file.
+
+    A dataset is listed from its first known month (or `from`) to its last (or `to`), missing months included.
+    """
+    found = views.months(
+        session, now=db.now(), prefix=which.prefix, first=which.first, last=which.last, states=which.state
+    )
+    return PartitionsOut.of(found, _catalog(request).archive, store.last_refresh(session))
+
+
+@router.get(
+    "/partitions/{year_month}",
+    operation_id="getPartition",
+    summary="Show a month in depth",
+    responses=documented(BadRequest, PartitionNotFound),
+)
+def get_partition(
+    year_month: YearMonth,
+    request: Request,
+    session: Transaction,
+    _: Caller,
+    prefix: DatasetPrefix = layout.DEFAULT_PREFIX,
+) -> PartitionDetailOut:
+    """The list's row, and counts by day, the histogram of cloud cover, tiles, row groups and what the footer says."""
+    archive = _catalog(request).archive
+    view, row = views.month(session, prefix, year_month, now=db.now())
+    url = archive.link(row.key, int(LINK_LIFETIME.total_seconds()))
+    download = (
+        Download(url=url, expires_at=db.now() + LINK_LIFETIME)
+        if url
+        else Download(url=month_url(prefix, year_month, "/data"), expires_at=None)
+    )
+    summary = PartitionOut.of(view, archive).model_dump()
+    return PartitionDetailOut(**summary, **(row.detail or {}), download=download)
+
+
+@router.get(
+    "/partitions/{year_month}/data",
+    operation_id="downloadPartition",
+    summary="Download a month's Parquet file",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/vnd.apache.parquet": {}}, "description": "The file; ranges are served too"},
+        307: {"description": "The file lies in a bucket: a link to it that works for 15 minutes"},
+    }
+    | documented(BadRequest, PartitionNotFound),
+)
+def download_partition(
+    year_month: YearMonth,
+    request: Request,
+    session: Transaction,
+    _: Caller,
+    prefix: DatasetPrefix = layout.DEFAULT_PREFIX,
+) -> Response:
+    """The file itself from a directory, or a redirection to the bucket, so that large files do not pass through here."""
+    archive = _catalog(request).archive
+    _view, row = views.month(session, prefix, year_month, now=db.now())
+    if url := archive.link(row.key, int(LINK_LIFETIME.total_seconds())):
+        return RedirectResponse(url, status_code=307)
+    if archive.head(row.key) is None:
+        raise PartitionNotFound(
+            f"The file of {year_month} in {prefix} was removed. POST /partitions/refresh brings the catalogue up to date."
+        )
+    name = f"{prefix.replace('/', '-')}-{year_month}.parquet"
+    return FileResponse(archive.locate(row.key), media_type="application/vnd.apache.parquet", filename=name)
+
+
+@router.post("/partitions/refresh", operation_id="refreshPartitions", summary="Look at the archive", status_code=202)
+def refresh_partitions(request: Request, session: Transaction, _: Caller) -> RefreshOut:
+    """Ask for a look at the archive, for files that were written or removed behind the service's back."""
+    requested_at = _catalog(request).request_refresh(session)
+    return RefreshOut(
+        requested_at=requested_at,
+        message="The archive is looked at within seconds; `refresh` in GET /partitions says when that is done.",
+    )
+
+
+def _catalog(request: Request) -> CatalogService:
+    catalog: CatalogService = request.app.state.catalog
+    return catalog

@@ -1,0 +1,163 @@
+"""The catalogue as the API speaks of it, camelCase in JSON."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from api.catalog.states import MonthState
+from api.catalog.statistics import Figures, Summary
+from api.catalog.views import MonthView
+from storage import Store
+from worker.contract.layout import Prefix
+from worker.contract.month import YearMonth
+
+
+class PartitionFilter(Figures):
+    """Which months to list."""
+
+    prefix: Prefix | None = None
+    first: YearMonth | None = Field(
+        default=None, alias="from", description="First month; those without a file are shown"
+    )
+    last: YearMonth | None = Field(default=None, alias="to", description="Last month; those without a file are shown")
+    state: list[MonthState] = Field(default=[], description="States to list; may be given several times")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first and self.last and self.first > self.last:
+            raise ValueError(f"from ({self.first}) is after to ({self.last}): the first month comes first")
+        return self
+
+
+class PartitionOut(Summary):
+    """One month of a dataset. Without a file, or with one that cannot be read, the figures are null."""
+
+    prefix: str
+    year_month: str
+    state: MonthState
+    items: int | None
+    matched: int | None = Field(description="Items that the source stated; null if it states none")
+    complete: bool | None = Field(description="Whether items equals matched; null if that is not known")
+    bytes: int | None
+    path: str | None = Field(description="Where the file lies, ready for DuckDB, pyarrow or geopandas")
+    harvested_at: datetime | None = Field(description="When the harvest began; null in a file that is not ours")
+    modified_at: datetime | None = Field(description="When the file was written")
+    seen_at: datetime | None = Field(description="When these statistics were taken")
+    unreadable: str | None = Field(description="Why the file cannot be read")
+    source_job: str | None = Field(description="The job that wrote the file, if this service knows it")
+    active_job: str | None = Field(description="The job that is at work on this month")
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, view: MonthView, archive: Store) -> Self:
+        row = view.partition
+        return cls(
+            **(row.summary or {} if row else {}),
+            prefix=view.prefix,
+            year_month=view.year_month,
+            state=view.state,
+            items=row.items if row else None,
+            matched=row.matched if row else None,
+            complete=row.complete if row else None,
+            bytes=row.bytes if row else None,
+            path=archive.locate(row.key) if row else None,
+            harvested_at=row.harvested_at if row else None,
+            modified_at=row.modified_at if row else None,
+            seen_at=row.seen_at if row else None,
+            unreadable=row.unreadable if row else None,
+            source_job=view.source_job,
+            active_job=view.active_job,
+            links=_links(view),
+        )
+
+
+class Download(Figures):
+    """Where the file can be fetched."""
+
+    url: str
+    expires_at: datetime | None = Field(description="Until when the URL works; null if it always does")
+
+
+class PartitionDetailOut(PartitionOut, Detail):
+    """One month in depth."""
+
+    download: Download
+
+
+class Totals(Figures):
+    """Over the months that are listed."""
+
+    partitions: int = Field(description="Months that have a file")
+    items: int
+    bytes: int
+    collections: dict[str, int]
+    states: dict[MonthState, int] = Field(description="Months by state, those without a file too")
+
+
+class Ignored(Figures):
+    """A place in the archive that is no part of the catalogue."""
+
+    key: str = Field(description="Key of an object, or of a folder if it ends with '/'")
+    reason: str
+
+
+class LookOut(Figures):
+    """The last look at the whole archive."""
+
+    requested_at: datetime | None = Field(description="When one was last asked for")
+    started_at: datetime | None = Field(description="When the last one began; null before the first")
+    finished_at: datetime | None
+    error: str | None = Field(description="Why it failed, if it did")
+    ignored: list[Ignored] = Field(description="What was passed over, and why")
+
+    @classmethod
+    def of(cls, row: CatalogRefresh | None) -> Self:
+        return cls.model_validate((row or CatalogRefresh()).model_dump())
+
+
+class PartitionsOut(Figures):
+    """The catalogue, by dataset and month."""
+
+    partitions: list[PartitionOut]
+    totals: Totals
+    refresh: LookOut
+
+    @classmethod
+    def of(cls, views: Sequence[MonthView], archive: Store, last: CatalogRefresh | None) -> Self:
+        rows = [PartitionOut.of(view, archive) for view in views]
+        collections: Counter[str] = Counter()
+        for row in rows:
+            collections.update(row.collections or {})
+        totals = Totals(
+            partitions=sum(row.path is not None for row in rows),
+            items=sum(row.items or 0 for row in rows),
+            bytes=sum(row.bytes or 0 for row in rows),
+            collections=dict(sorted(collections.items())),
+            states=dict(Counter(row.state for row in rows)),
+        )
+        return cls(partitions=rows, totals=totals, refresh=LookOut.of(last))
+
+
+class RefreshOut(Figures):
+    """A look at the archive was asked for."""
+
+    requested_at: datetime
+    message: str
+
+
+def month_url(prefix: str, year_month: str, part: str = "") -> str:
+    query = "" if prefix == layout.DEFAULT_PREFIX else f"?prefix={quote(prefix, safe='/')}"
+    return f"/partitions/{year_month}{part}{query}"
+
+
+def _links(view: MonthView) -> dict[str, str]:
+    links = {}
+    if view.partition:
+        links["self"] = month_url(view.prefix, view.year_month)
+        links["data"] = month_url(view.prefix, view.year_month, "/data")
+    if view.source_job:
+        links["sourceJob"] = f"/jobs/{view.source_job}"
+    if view.active_job:
+        links["activeJob"] = f"/jobs/{view.active_job}"
+    return links

@@ -1,0 +1,104 @@
+"""Whether the service lives, and whether it can do its work."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from api import db
+from api.executors.base import ExecutorError
+from api.jobs import store as jobs
+from api.parts import Parts
+from api.reconciler.loop import PASS_MARK
+from api.schemas import Out
+from storage import StorageError
+from worker.contract import layout
+
+STALE_AFTER = timedelta(minutes=2)
+"""A reconciler whose last good pass is older than this is not at work."""
+
+router = APIRouter(tags=["health"])
+
+
+class Live(Out):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Check(Out):
+    """One thing that the service needs."""
+
+    ok: bool
+    detail: str | None = None
+
+
+class Ready(Out):
+    """What the service needs to do its work."""
+
+    ready: bool
+    database: Check
+    storage: Check
+    executor: Check
+    reconciler: Check
+    last_pass: datetime | None = Field(description="When the reconciler's last good pass ended")
+
+
+@router.get("/healthz", operation_id="live", summary="Is the process alive?")
+def live() -> Live:
+    """Answers as long as the process does."""
+    return Live()
+
+
+@router.get(
+    "/readyz",
+    operation_id="ready",
+    summary="Can the service do its work?",
+    responses={503: {"model": Ready, "description": "Something that the service needs does not answer"}},
+)
+def ready(request: Request, response: Response) -> Ready:
+    """Asks the database, the storage and the executor, and when the reconciler last made a good pass."""
+    parts: Parts = request.app.state.parts
+    database = _checked(lambda: _ask_database(parts))
+    last_pass = _last_pass(parts) if database.ok else None
+    checks = {
+        "database": database,
+        "storage": _checked(lambda: parts.store.head(layout.dataset_key(layout.DEFAULT_PREFIX))),
+        "executor": _checked(parts.executor.check),
+        "reconciler": _reconciler(last_pass, request.app.state.started_at),
+    }
+    all_well = all(check.ok for check in checks.values())
+    if not all_well:
+        response.status_code = 503
+    return Ready(ready=all_well, last_pass=last_pass, **checks)
+
+
+def _checked(ask: Callable[[], object]) -> Check:
+    try:
+        ask()
+    except SQLAlchemyError:
+        return Check(ok=False, detail="it does not answer; the log has the details")
+    except (StorageError, ExecutorError) as error:
+        return Check(ok=False, detail=str(error))
+    return Check(ok=True)
+
+
+def _ask_database(parts: Parts) -> None:
+    with parts.engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def _last_pass(parts: Parts) -> datetime | None:
+    with Session(parts.engine) as session:
+        return jobs.marked(session, PASS_MARK)
+
+
+def _reconciler(last_pass: datetime | None, started_at: datetime) -> Check:
+    if db.now() - max(last_pass or started_at, started_at) < STALE_AFTER:
+        return Check(ok=True, detail=None if last_pass else "no pass yet")
+    when = f"at {last_pass:%Y-%m-%d %H:%M:%S} UTC" if last_pass else "never"
+    return Check(ok=False, detail=f"its last good pass was {when}; is it running?")

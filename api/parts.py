@@ -1,0 +1,99 @@
+"""What the settings say, put together: database, storage, executor, catalogue. Shared by the API and the reconciler."""
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from api import db, migrate
+from api.catalog.engine import Engine as CatalogEngine
+from api.catalog.service import CatalogService
+from api.executors.base import Executor
+from api.executors.local import LocalExecutor
+from api.reconciler.context import Context, Timings
+from api.reconciler.loop import Reconciler
+from api.settings import Settings
+from storage import NotFound, Store, open_store
+from worker.contract import layout
+from worker.contract.documents import DatasetBinding
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a running service."""
+
+    settings: Settings
+    engine: Engine
+    store: Store
+    executor: Executor
+    catalog: CatalogService
+
+    def binding_of(self, session: Session, prefix: str) -> DatasetBinding | None:
+        """What the prefix is bound to: as the catalogue saw it last, else as the archive says now."""
+        known = self.catalog.binding_of(session, prefix)
+        if known is not None:
+            return known
+        try:
+            return DatasetBinding.from_json(self.store.get(layout.dataset_key(prefix)))
+        except NotFound:
+            return None
+        except ValidationError as error:
+            # The worker refuses such a prefix too, with its own message.
+            logger.warning("binding cannot be read: %s", error, extra={"action": "binding", "prefix": prefix})
+            return None
+
+    def reconciler(self) -> Reconciler:
+        settings = self.settings
+        timings = Timings(
+            lookup=timedelta(seconds=settings.lookup_seconds),
+            lost=timedelta(seconds=settings.lost_seconds),
+            progress=timedelta(seconds=settings.progress_seconds),
+            refresh=timedelta(seconds=settings.refresh_seconds),
+        )
+        context = Context(
+            engine=self.engine,
+            executor=self.executor,
+            store=self.store,
+            catalog=self.catalog,
+            destination=self.store.uri,
+            timings=timings,
+        )
+        return Reconciler(context, interval=settings.reconcile_seconds)
+
+    def close(self) -> None:
+        self.executor.close()
+        self.catalog.engine.close()
+        self.engine.dispose()
+
+
+def assemble(settings: Settings, *, executor: Executor | None = None, store: Store | None = None) -> Parts:
+    """Open every part, migrating a local database.
+
+    Raises:
+        StartRefused: the data directory, the database or its schema cannot be used.
+    """
+    settings.prepare_data_dir()
+    engine = db.make_engine(settings.database)
+    if engine.dialect.name == "sqlite":
+        migrate.upgrade(engine)
+    else:
+        migrate.require_current(engine)
+    store = store or open_store(settings.destination)
+    return Parts(
+        settings=settings,
+        engine=engine,
+        store=store,
+        executor=executor or _local_executor(settings),
+        catalog=CatalogService(store, CatalogEngine()),
+    )
+
+
+def _local_executor(settings: Settings) -> LocalExecutor:
+    # Workers take their own settings, such as STAC_API_URL and AWS's, from the service's environment.
+    return LocalExecutor(settings.data_dir / "executor", max_workers=settings.local_workers, environment=os.environ)

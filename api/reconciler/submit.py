@@ -1,0 +1,170 @@
+"""Submission that neither loses a job nor doubles it.
+
+The row is marked before the executor is called and unmarked by what comes of it. A mark that stands says that the
+submission may have happened: the run is then looked up by its name, and sent again only after a time without finding it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlmodel import Session
+
+from api import db
+from api.executors.base import (
+    ExecutorUnavailable,
+    RunState,
+    RunStatus,
+    SubmissionRefused,
+    SubmissionUncertain,
+    Throttled,
+)
+from api.jobs import store as jobs
+from api.jobs.models import Job
+from api.jobs.states import JobState
+from api.reconciler.cancel import forbid_publication
+from api.reconciler.context import ACTOR, Context, log, logger, passed_over
+from worker.contract.exits import REMEDY, FailureCode
+from worker.contract.job import RunParams
+
+
+def submit_pending(context: Context, stopping: Callable[[], bool]) -> None:
+    """Submit what is pending, oldest first, until the executor asks for a pause."""
+    for page in context.sweep(JobState.PENDING):
+        for job in page:
+            if stopping():
+                return
+            try:
+                _advance(context, job)
+            except (Throttled, ExecutorUnavailable) as error:
+                logger.warning("submission pauses: %s", error, extra={"action": "submit", "job": job.id})
+                return
+            except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
+                passed_over(job, "submit", error)
+
+
+def _advance(context: Context, job: Job) -> None:
+    if job.submitting_since is not None:
+        _look_up(context, job)
+    elif job.cancel_requested_at is not None:
+        _end_unsubmitted(context, job)
+    else:
+        _send(context, job)
+
+
+def _send(context: Context, job: Job) -> None:
+    """Mark, submit, record. Raises `Throttled` and `ExecutorUnavailable`, with the mark taken off."""
+    with context.session() as session:
+        marked = jobs.change(session, session.merge(job, load=False), submitting_since=db.now(), native_reason=None)
+    if not marked:
+        return
+    try:
+        submission = context.executor.submit(_run_params(context, job))
+    except (Throttled, ExecutorUnavailable) as error:
+        context.settle(job.id, _change(submitting_since=None, native_reason=str(error)))
+        raise
+    except SubmissionRefused as error:
+        _refuse(context, job, error)
+    except SubmissionUncertain as error:
+        log(f"submission is uncertain: {error}", job, action="submit", level=logging.WARNING)
+    else:
+        adopt(context, job, submission.ref, submission.definition, reason=f"submitted to {context.executor.name}")
+
+
+def _run_params(context: Context, job: Job) -> RunParams:
+    return RunParams(
+        **job.request.model_dump(),
+        job_id=job.id,
+        stage_id=job.stage_id,
+        destination=context.destination,
+        parallel=True,
+    )
+
+
+def adopt(context: Context, job: Job, ref: str, definition: str | None, *, reason: str) -> None:
+    """Make this run the job's; where the job has another by now, or has ended, stop this one."""
+
+    def decide(session: Session, row: Job) -> bool:
+        if row.state is not JobState.PENDING:
+            return row.run_ref == ref
+        return jobs.move(
+            session,
+            row,
+            JobState.SUBMITTED,
+            actor=ACTOR,
+            reason=f"{reason} as {ref}",
+            run_ref=ref,
+            definition=definition,
+            submitting_since=None,
+            native_reason=None,
+        )
+
+    if context.settle(job.id, decide):
+        log(f"{reason} as {ref}", job, action="submit")
+    else:
+        log(f"run {ref} is one too many and is stopped", job, action="double", level=logging.WARNING)
+        context.executor.terminate(ref, "another run does this job")
+
+
+def _look_up(context: Context, job: Job) -> None:
+    runs = context.executor.find(job.run_name)
+    if runs:
+        chosen = best(runs)
+        adopt(context, job, chosen.ref, chosen.definition, reason="found the submission by its name")
+        stop_doubles(context, runs, chosen)
+    elif job.submitting_since is not None and db.now() - job.submitting_since >= context.timings.lookup:
+        if job.cancel_requested_at is not None:
+            # Should the submission arrive after all, its run must not publish.
+            forbid_publication(context, job)
+            _end_unsubmitted(context, job)
+        else:
+            log("the submission did not arrive and is sent again", job, action="submit", level=logging.WARNING)
+            _send(context, job)
+
+
+def best(runs: Sequence[RunStatus]) -> RunStatus:
+    """The run to follow: one that has succeeded, else one that is under way, else the last that failed."""
+    order = (RunState.SUCCEEDED, RunState.RUNNING, RunState.SUBMITTED)
+    return next((run for state in order for run in runs if run.state is state), runs[-1])
+
+
+def stop_doubles(context: Context, runs: Sequence[RunStatus], chosen: RunStatus) -> None:
+    for run in runs:
+        if run.ref != chosen.ref and not run.state.ended:
+            logger.warning("double stopped", extra={"action": "double", "run": run.ref})
+            context.executor.terminate(run.ref, f"a double of {chosen.ref}")
+
+
+def _end_unsubmitted(context: Context, job: Job) -> None:
+    context.settle(
+        job.id,
+        lambda session, row: jobs.move(
+            session,
+            row,
+            JobState.CANCELLED,
+            actor=row.cancel_requested_by or ACTOR,
+            reason="cancelled before it was submitted",
+            submitting_since=None,
+        ),
+    )
+
+
+def _refuse(context: Context, job: Job, error: SubmissionRefused) -> None:
+    message = f"The executor refused the job: {error}. {REMEDY[FailureCode.BAD_REQUEST]}"
+    context.settle(
+        job.id,
+        lambda session, row: jobs.move(
+            session,
+            row,
+            JobState.FAILED,
+            actor=context.executor.name,
+            reason=message,
+            failure_code=FailureCode.BAD_REQUEST,
+            failure_message=message,
+            submitting_since=None,
+        ),
+    )
+
+
+def _change(**values: Any) -> Callable[[Session, Job], bool]:
+    return lambda session, row: jobs.change(session, row, **values)

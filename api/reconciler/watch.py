@@ -1,0 +1,98 @@
+"""Following the runs: states, progress, and what the executor does not know any more."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from api import db
+from api.executors.base import ExecutorUnavailable, RunState, RunStatus
+from api.jobs import store as jobs
+from api.jobs.models import Job
+from api.jobs.states import JobState
+from api.reconciler.context import Context, attempts_of, log, logger, passed_over
+from api.reconciler.ending import Ending, end
+from storage import NotFound, StorageError
+from worker.contract import layout
+from worker.contract.documents import Progress
+from worker.contract.exits import FailureCode
+
+
+def watch_active(context: Context) -> None:
+    """Ask the executor for every active run, a page of jobs at a time."""
+    for page in context.sweep(JobState.SUBMITTED, JobState.RUNNING):
+        try:
+            known = context.executor.poll([job.run_ref for job in page if job.run_ref is not None])
+        except ExecutorUnavailable as error:
+            logger.warning("watching pauses: %s", error, extra={"action": "watch"})
+            return
+        for job in page:
+            try:
+                _observe(context, job, known.get(job.run_ref or ""))
+            except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
+                passed_over(job, "watch", error)
+
+
+def _observe(context: Context, job: Job, status: RunStatus | None) -> None:
+    if status is None:
+        _missing(context, job)
+    elif status.state.ended:
+        end(context, job, Ending.of(status), status)
+    else:
+        _under_way(context, job, status)
+
+
+def _missing(context: Context, job: Job) -> None:
+    if job.missing_since is None:
+        log("the executor does not know the run", job, action="missing")
+        context.settle(job.id, lambda session, row: jobs.change(session, row, missing_since=db.now()))
+    elif db.now() - job.missing_since >= context.timings.lost:
+        what = f"The executor has not known the run {job.run_ref} since {job.missing_since:%Y-%m-%d %H:%M:%S} UTC"
+        end(context, job, Ending(code=FailureCode.LOST, what=what), None)
+
+
+def _under_way(context: Context, job: Job, status: RunStatus) -> None:
+    state = JobState.RUNNING if status.state is RunState.RUNNING else JobState.SUBMITTED
+    values = {name: value for name, value in _facts(status).items() if getattr(job, name) != value}
+    if state is JobState.RUNNING:
+        values |= _progress(context, job)
+    if state is job.state and not values:
+        return
+    with context.session() as session:
+        row = jobs.get(session, job.id)
+        # Who changed the row meanwhile, such as a cancel, goes first; the next pass sees both.
+        if row is None or row.version != job.version:
+            return
+        if state is row.state:
+            jobs.change(session, row, **values)
+        else:
+            reason = f"{status.native_status}: {status.reason}" if status.reason else status.native_status
+            jobs.move(session, row, state, actor=context.executor.name, reason=reason, **values)
+            log(f"is {state}", row, action="watch")
+
+
+def _facts(status: RunStatus) -> dict[str, Any]:
+    return {
+        "native_status": status.native_status,
+        "native_reason": status.reason,
+        "attempts": attempts_of(status),
+        "missing_since": None,
+    } | {
+        name: value
+        for name, value in (("log_ref", status.log_ref), ("definition", status.definition))
+        if value is not None
+    }
+
+
+def _progress(context: Context, job: Job) -> dict[str, Any]:
+    """The worker's own word on how far it is; read seldom, and no fault of the job where it cannot be read."""
+    if job.progress_read_at is not None and db.now() - job.progress_read_at < context.timings.progress:
+        return {}
+    read: dict[str, Any] = {"progress_read_at": db.now()}
+    try:
+        progress = Progress.from_json(context.store.get(layout.progress_key(job.id)))
+    except NotFound:
+        return read
+    except (StorageError, ValidationError) as error:
+        logger.warning("progress cannot be read: %s", error, extra={"action": "progress", "job": job.id})
+        return read
+    return read | {"progress": progress.model_dump(mode="json", by_alias=True)}

@@ -1,0 +1,325 @@
+"""The Batch executor against botocore's Stubber: what moto cannot do, and exactly what is sent."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import botocore.exceptions as faults
+import pytest
+from botocore.parsers import ResponseParserError
+from botocore.stub import Stubber
+
+from api.executors.base import (
+    ExecutorError,
+    ExecutorUnavailable,
+    RunState,
+    SubmissionRefused,
+    SubmissionUncertain,
+    Throttled,
+)
+from api.executors.batch import BatchExecutor, NotOurs
+from api.executors.batch_faults import submission_fault
+from tests.api.executors.conftest import params_of
+from worker.contract import compute
+from worker.contract.job import RunParams
+
+NAME = compute.job_name("202401", "a")
+PINNED = "arn:aws:batch:us-east-1:123456789012:job-definition/worker:7"
+
+
+class Stubbed:
+    """An executor whose client answers as told, in order; anything else that is sent fails the test."""
+
+    def __init__(self, definition: str = PINNED) -> None:
+        options: dict[str, Any] = {
+            "region_name": "us-east-1",
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+        }
+        client, logs = boto3.client("batch", **options), boto3.client("logs", **options)
+        self.batch, self.logs = Stubber(client), Stubber(logs)
+        self.executor = BatchExecutor(client, logs, queue="queue", definition=definition)
+        self.batch.activate()
+        self.logs.activate()
+
+    def lists(self, *pages: list[dict[str, Any]]) -> None:
+        token: str | None = None
+        for number, page in enumerate(pages, start=1):
+            asked: dict[str, Any] = {"jobQueue": "queue", "filters": [{"name": "JOB_NAME", "values": [NAME]}]}
+            if token:
+                asked["nextToken"] = token
+            token = f"page-{number + 1}" if number < len(pages) else None
+            self.batch.add_response(
+                "list_jobs", {"jobSummaryList": page, **({"nextToken": token} if token else {})}, asked
+            )
+
+    def describes(self, refs: list[str], *jobs: dict[str, Any]) -> None:
+        self.batch.add_response("describe_jobs", {"jobs": list(jobs)}, {"jobs": refs})
+
+
+@pytest.fixture
+def stubbed() -> Iterator[Stubbed]:
+    stubbed = Stubbed()
+    yield stubbed
+    stubbed.batch.assert_no_pending_responses()
+    stubbed.logs.assert_no_pending_responses()
+
+
+def summary(ref: str, name: str = NAME, created: int = 1) -> dict[str, Any]:
+    return {"jobId": ref, "jobName": name, "createdAt": created, "status": "RUNNABLE"}
+
+
+def detail(ref: str, status: str = "RUNNING", **more: Any) -> dict[str, Any]:
+    tags = {compute.JOB_TAG: "a"}
+    return {
+        "jobId": ref,
+        "jobName": NAME,
+        "jobQueue": "queue",
+        "status": status,
+        "startedAt": 1,
+        "jobDefinition": PINNED,
+        "tags": tags,
+        **more,
+    }
+
+
+def test_a_submission(stubbed: Stubbed) -> None:
+    """Name, queue, pinned definition, parameters and tag are as the contract has them; the id is Batch's."""
+    params = params_of("a")
+    expected = {
+        "jobName": NAME,
+        "jobQueue": "queue",
+        "jobDefinition": PINNED,
+        "parameters": params.to_parameters(),
+        "tags": {compute.JOB_TAG: "a"},
+    }
+    stubbed.batch.add_response("submit_job", {"jobName": NAME, "jobId": "id-1"}, expected)
+    submission = stubbed.executor.submit(params)
+    assert (submission.ref, submission.definition) == ("id-1", PINNED)
+
+
+def test_the_largest_submission_is_taken() -> None:
+    """The longest values that the contract lets through stay within Batch's limits of name and size."""
+    params = RunParams(
+        year_month="202401",
+        bbox=(-123.12345678901234, -12.123456789012345, 123.12345678901234, 12.123456789012345),
+        prefix="x" * 128,
+        job_id="j" * 64,
+        stage_id="s" * 64,
+        destination=f"s3://{'b' * 63}",
+    )
+    assert len(compute.job_name(params.year_month, params.job_id)) <= 128
+    assert len(json.dumps(params.to_parameters())) < 30 * 1024 / 2
+
+
+def test_a_destination_that_is_no_bucket_is_refused(stubbed: Stubbed) -> None:
+    """Batch cannot write to a directory of this machine: refused before anything is sent."""
+    with pytest.raises(SubmissionRefused, match="buckets"):
+        stubbed.executor.submit(params_of("a", destination="file:///data"))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("TooManyRequestsException", 429, Throttled),
+        ("ThrottlingException", 400, Throttled),
+        ("429", 429, Throttled),
+        ("ServerException", 500, SubmissionUncertain),
+        ("502", 502, SubmissionUncertain),
+        ("503", 503, SubmissionUncertain),
+        ("RequestTimeout", 400, SubmissionUncertain),
+        ("ClientException", 400, SubmissionRefused),
+        ("AccessDeniedException", 403, ExecutorUnavailable),
+        ("UnrecognizedClientException", 400, ExecutorUnavailable),
+        ("ExpiredTokenException", 400, ExecutorUnavailable),
+        ("404", 404, ExecutorUnavailable),
+    ],
+)
+def test_answers_to_a_submission(stubbed: Stubbed, code: str, status: int, expected: type[ExecutorError]) -> None:
+    """Each answer is what it says of the submission: not taken, perhaps taken, never taken, or not now."""
+    stubbed.batch.add_client_error("submit_job", code, "as the service says", http_status_code=status)
+    with pytest.raises(ExecutorError, match=code) as raised:
+        stubbed.executor.submit(params_of("a"))
+    assert type(raised.value) is expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Error executing request, Exception : Job queue HlsQueue does not exist",
+        "JobDefinition arn:aws:batch:us-east-1:123456789012:job-definition/worker:7 is not ACTIVE",
+    ],
+)
+def test_a_fault_of_the_deployment_fails_no_job(stubbed: Stubbed, message: str) -> None:
+    """A queue or definition that is gone is mended by a deploy, so the job waits for it."""
+    stubbed.batch.add_client_error("submit_job", "ClientException", message)
+    with pytest.raises(ExecutorUnavailable, match=message[-20:]):
+        stubbed.executor.submit(params_of("a"))
+
+
+ENDPOINT = {"endpoint_url": "https://batch"}
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (faults.ReadTimeoutError(**ENDPOINT), SubmissionUncertain),
+        (faults.ConnectionClosedError(**ENDPOINT), SubmissionUncertain),
+        (faults.HTTPClientError(error="reset"), SubmissionUncertain),
+        (faults.SSLError(error="eof", **ENDPOINT), SubmissionUncertain),
+        (ResponseParserError("a proxy's page"), SubmissionUncertain),
+        (faults.EndpointConnectionError(**ENDPOINT), ExecutorUnavailable),
+        (faults.ConnectTimeoutError(**ENDPOINT), ExecutorUnavailable),
+        (faults.ProxyConnectionError(proxy_url="http://proxy"), ExecutorUnavailable),
+        (faults.NoCredentialsError(), ExecutorUnavailable),
+        (faults.ParamValidationError(report="too long"), SubmissionRefused),
+    ],
+)
+def test_faults_of_the_connection(error: Exception, expected: type[ExecutorError]) -> None:
+    """What broke before the request left sent nothing; what broke later may have."""
+    assert type(submission_fault(error)) is expected
+
+
+def test_the_newest_revision_is_pinned_and_kept() -> None:
+    """The highest active revision of every page is submitted with, and not looked up again at once."""
+    stubbed = Stubbed(definition="worker")
+    page = {"jobDefinitionName": "worker", "status": "ACTIVE", "type": "container"}
+    asked = {"jobDefinitionName": "worker", "status": "ACTIVE"}
+    for revisions, more, token in (((9, 10), {"nextToken": "2"}, {}), ((2,), {}, {"nextToken": "2"})):
+        found = [{**page, "jobDefinitionArn": f"arn:worker:{n}", "revision": n} for n in revisions]
+        stubbed.batch.add_response("describe_job_definitions", {"jobDefinitions": found, **more}, {**asked, **token})
+    for _ in range(2):
+        stubbed.batch.add_response("submit_job", {"jobName": NAME, "jobId": "id-1"})
+    assert [stubbed.executor.submit(params_of("a")).definition for _ in range(2)] == ["arn:worker:10"] * 2
+    stubbed.batch.assert_no_pending_responses()
+
+
+def test_a_definition_that_is_gone_is_looked_up_again() -> None:
+    """After Batch refused the revision that was kept, the next submission asks for the newest."""
+    stubbed = Stubbed(definition="worker")
+    for revision in (1, 2):
+        found = {"jobDefinitionName": "worker", "type": "container", "jobDefinitionArn": f"arn:worker:{revision}"}
+        stubbed.batch.add_response("describe_job_definitions", {"jobDefinitions": [{**found, "revision": revision}]})
+        if revision == 1:
+            stubbed.batch.add_client_error("submit_job", "ClientException", "JobDefinition arn:worker:1 is not ACTIVE")
+    stubbed.batch.add_response("submit_job", {"jobName": NAME, "jobId": "id-1"})
+    with pytest.raises(ExecutorUnavailable):
+        stubbed.executor.submit(params_of("a"))
+    assert stubbed.executor.submit(params_of("a")).definition == "arn:worker:2"
+
+
+def test_no_active_definition() -> None:
+    """Without an active revision nothing is submitted, and the message says what to do."""
+    stubbed = Stubbed(definition="worker")
+    stubbed.batch.add_response("describe_job_definitions", {"jobDefinitions": []})
+    with pytest.raises(ExecutorUnavailable, match="worker has no active revision: deploy it"):
+        stubbed.executor.submit(params_of("a"))
+
+
+def test_find_follows_every_page_and_compares_exactly(stubbed: Stubbed) -> None:
+    """Runs of this very name come from every page, oldest first, with what DescribeJobs says of them."""
+    stubbed.lists(
+        [summary("id-3", created=3), summary("x", name=NAME.upper())], [], [summary("id-1"), summary("id-2", created=2)]
+    )
+    stubbed.describes(["id-1", "id-2", "id-3"], detail("id-3"), detail("id-1", "SUCCEEDED"))
+    found = stubbed.executor.find(NAME)
+    assert [(status.ref, status.native_status) for status in found] == [
+        ("id-1", "SUCCEEDED"),
+        ("id-2", "RUNNABLE"),  # DescribeJobs did not know it, so the list's own word stands
+        ("id-3", "RUNNING"),
+    ]
+
+
+def test_poll_asks_in_hundreds(stubbed: Stubbed) -> None:
+    """250 jobs are three calls, and a job that Batch has forgotten is absent."""
+    refs = [f"id-{i}" for i in range(250)]
+    for start in (0, 100, 200):
+        chunk = refs[start : start + 100]
+        stubbed.describes(chunk, *(detail(ref) for ref in chunk[1:]))
+    assert set(stubbed.executor.poll(refs)) == set(refs) - {"id-0", "id-100", "id-200"}
+
+
+@pytest.mark.parametrize(("code", "status"), [("TooManyRequestsException", 429), ("ServerException", 500)])
+def test_a_poll_that_fails(stubbed: Stubbed, code: str, status: int) -> None:
+    """A read that is throttled or fails says that nothing is known now, with the service's word."""
+    stubbed.batch.add_client_error("describe_jobs", code, "later", http_status_code=status)
+    with pytest.raises(ExecutorUnavailable, match=f"describe the jobs: {code}: later"):
+        stubbed.executor.poll(["id-1"])
+
+
+def test_states_may_come_twice_and_late(stubbed: Stubbed) -> None:
+    """Each poll gives what Batch says then, whatever it said before."""
+    for status in ("RUNNING", "RUNNABLE", "RUNNABLE", "RUNNING"):
+        stubbed.describes(["id-1"], detail("id-1", status))
+    states = [stubbed.executor.poll(["id-1"])["id-1"].state for _ in range(4)]
+    assert states == [RunState.RUNNING, RunState.SUBMITTED, RunState.SUBMITTED, RunState.RUNNING]
+
+
+@pytest.mark.parametrize("status", ["RUNNABLE", "STARTING", "RUNNING"])
+def test_terminate_is_terminate_job(stubbed: Stubbed, status: str) -> None:
+    """Whatever its state, a job is stopped by TerminateJob, with a reason that Batch takes."""
+    stubbed.describes(["id-1"], detail("id-1", status))
+    stubbed.batch.add_response("terminate_job", {}, {"jobId": "id-1", "reason": "r" * 1024})
+    stubbed.executor.terminate("id-1", "r" * 3000)
+
+
+def test_jobs_of_others_are_left_alone(stubbed: Stubbed) -> None:
+    """A job without our tag is not terminated, and the caller is told so."""
+    stubbed.describes(["id-1"], detail("id-1", tags={"owner": "somebody"}))
+    with pytest.raises(NotOurs, match="id-1"):
+        stubbed.executor.terminate("id-1", "cancelled")
+
+
+def test_a_queue_that_takes_nothing(stubbed: Stubbed) -> None:
+    """The check says which queue is missing, disabled or invalid, and why."""
+    queue = {"jobQueueName": "queue", "jobQueueArn": "arn:queue", "priority": 1, "computeEnvironmentOrder": []}
+    stubbed.batch.add_response("describe_job_queues", {"jobQueues": []})
+    with pytest.raises(ExecutorUnavailable, match="no job queue queue"):
+        stubbed.executor.check()
+    answer = {"jobQueues": [{**queue, "state": "DISABLED", "status": "VALID"}]}
+    stubbed.batch.add_response("describe_job_queues", answer)
+    with pytest.raises(ExecutorUnavailable, match="DISABLED"):
+        stubbed.executor.check()
+    answer = {"jobQueues": [{**queue, "state": "ENABLED", "status": "INVALID", "statusReason": "no machines"}]}
+    stubbed.batch.add_response("describe_job_queues", answer)
+    with pytest.raises(ExecutorUnavailable, match="no machines"):
+        stubbed.executor.check()
+
+
+def log_page(*texts: str, forward: str = "f", backward: str = "b") -> dict[str, Any]:
+    events = [{"timestamp": 1704067200000, "message": text, "ingestionTime": 1} for text in texts]
+    return {"events": events, "nextForwardToken": forward, "nextBackwardToken": backward}
+
+
+def asked(limit: int, token: str | None = None, *, head: bool = True) -> dict[str, Any]:
+    stream = {"logGroupName": "group", "logStreamName": "a/b", "startFromHead": head, "limit": limit}
+    return {**stream, **({"nextToken": token} if token else {})}
+
+
+def test_empty_pages_in_a_log_are_followed(stubbed: Stubbed) -> None:
+    """An empty page with a new token is not the end; the same token twice is."""
+    stubbed.logs.add_response("get_log_events", log_page(forward="f1"), asked(10))
+    stubbed.logs.add_response("get_log_events", log_page("one", forward="f2"), asked(10, "f1"))
+    page = stubbed.executor.logs("group:a/b", None, 10)
+    assert ([line.text for line in page.lines], page.next_token) == (["one"], "f2")
+    stubbed.logs.add_response("get_log_events", log_page(forward="f2"), asked(10, "f2"))
+    assert stubbed.executor.logs("group:a/b", "f2", 10).next_token is None
+
+
+def test_the_tail_of_a_log_goes_back_as_far_as_needed(stubbed: Stubbed) -> None:
+    """Pages of the end that are short or empty are joined until there are enough lines, in order."""
+    stubbed.logs.add_response("get_log_events", log_page(backward="b1"), asked(3, head=False))
+    stubbed.logs.add_response("get_log_events", log_page("c", backward="b2"), asked(3, "b1", head=False))
+    stubbed.logs.add_response("get_log_events", log_page("a", "b", backward="b3"), asked(2, "b2", head=False))
+    assert [line.text for line in stubbed.executor.tail("group:a/b", 3)] == ["a", "b", "c"]
+
+
+def test_faults_of_logs(stubbed: Stubbed) -> None:
+    """A token that is none is a ValueError; a CloudWatch that fails makes the log unavailable."""
+    stubbed.logs.add_client_error("get_log_events", "InvalidParameterException", "The specified nextToken is invalid.")
+    with pytest.raises(ValueError, match="token"):
+        stubbed.executor.logs("group:a/b", "mine", 10)
+    stubbed.logs.add_client_error("get_log_events", "ServiceUnavailableException", "later", http_status_code=503)
+    with pytest.raises(ExecutorUnavailable, match="group:a/b"):
+        stubbed.executor.tail("group:a/b", 10)

@@ -1,0 +1,68 @@
+"""A store of each kind, and processes that use one at the same time."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import Store, open_store
+
+SCRIPT = Path(__file__).parent / "contender.py"
+
+
+@pytest.fixture
+def store(archive: str) -> Store:
+    """An empty store: a test that asks for it runs on a directory and on S3."""
+    return open_store(archive)
+
+
+class Contender:
+    """A process of its own with the store open, that does what it is told."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        assert self._line() == "ready"
+
+    def tell(self, do: str, **order: Any) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"do": do, **order}) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        answer = json.loads(self._line())
+        assert isinstance(answer, dict)
+        return answer
+
+    def ask(self, do: str, **order: Any) -> dict[str, Any]:
+        self.tell(do, **order)
+        return self.answer()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the contender ended: its fault stands in the captured output"
+        return line.strip()
+
+
+@pytest.fixture
+def contenders() -> Iterator[Callable[[str, int], list[Contender]]]:
+    """Start so many processes on the archive at this URI."""
+    with ExitStack() as stack:
+
+        def start(uri: str, count: int) -> list[Contender]:
+            command = [sys.executable, str(SCRIPT), uri]
+            processes = [
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                for _ in range(count)
+            ]
+            for process in processes:
+                stack.enter_context(process)
+                stack.callback(process.kill)
+            return [Contender(process) for process in processes]
+
+        yield start

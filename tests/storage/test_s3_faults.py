@@ -1,0 +1,184 @@
+"""S3 that is away, refuses, answers late or loses its replies."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore.endpoint
+import pytest
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+
+from storage import AlreadyExists, Changed, NotFound, StorageError, Store, open_store
+from storage.s3 import S3Store
+
+KEY = "hls-data/year=2024/month=01/data.parquet"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"ours" * 50_000)
+    return path
+
+
+@pytest.fixture
+def bucket(s3_root: str) -> S3Store:
+    store = open_store(s3_root)
+    assert isinstance(store, S3Store)
+    return store
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited between attempts; nobody waits."""
+    seconds: list[float] = []
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", seconds.append)
+    return seconds
+
+
+def _calls(store: Store, file: Path) -> dict[str, Callable[[], object]]:
+    return {
+        "head": lambda: store.head(KEY),
+        "get": lambda: store.get(KEY),
+        "get_range": lambda: store.get_range(KEY, 0, 10),
+        "download": lambda: store.download(KEY, file.with_name("copy")),
+        "scan": lambda: list(store.scan()),
+        "top_level": store.top_level,
+        "put": lambda: store.put(KEY, b"x"),
+        "create": lambda: store.create(KEY, b"x"),
+        "upload": lambda: store.upload(KEY, file),
+        "publish over nothing": lambda: store.publish(KEY, file, expected=None),
+        "publish over something": lambda: store.publish(KEY, file, expected='"0"'),
+        "delete": lambda: store.delete(KEY),
+    }
+
+
+def _all_fail(store: Store, file: Path, match: str) -> None:
+    for name, call in _calls(store, file).items():
+        try:
+            call()
+        except StorageError as error:
+            assert not isinstance(error, (NotFound, AlreadyExists, Changed)), name
+            assert store.uri in str(error), name
+            assert any(word in str(error) for word in match.split("|")), f"{name}: {error}"
+        else:
+            pytest.fail(f"{name} did not fail")
+
+
+def test_a_server_that_is_away(s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    """Every call fails as the storage's fault, names the address, and waits for less than a minute altogether."""
+    with socket.socket() as nobody:  # bound and not listening: connections are refused
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        store = open_store(s3_root)
+        _all_fail(store, file, "Could not connect to the endpoint URL")
+    assert len(waits) == 4 * len(_calls(store, file)), "each call is tried five times"
+    assert max(sum(waits[start : start + 4]) for start in range(0, len(waits), 4)) < 60
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "SignatureDoesNotMatch|403"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "InvalidAccessKeyId|403"),
+    ],
+)
+def test_credentials_that_are_wrong(
+    s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
+) -> None:
+    """No call mistakes a refusal for an absent object or a lost race."""
+    monkeypatch.setenv(setting, value)
+    _all_fail(open_store(s3_root), file, words)
+
+
+def test_no_credentials(s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what is missing."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    _all_fail(open_store(s3_root), file, "Unable to locate credentials")
+
+
+@pytest.mark.usefixtures("s3_root")
+def test_a_bucket_that_does_not_exist(file: Path) -> None:
+    """Not even `head`, whose 404 is the same for both, takes every object of a missing bucket for absent."""
+    _all_fail(open_store("s3://no-such-bucket"), file, "NoSuchBucket|find the bucket")
+
+
+@pytest.mark.parametrize(("setting", "value"), [("AWS_ENDPOINT_URL", "no address"), ("AWS_PROFILE", "no-such-profile")])
+def test_settings_that_make_no_client(s3_root: str, monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
+    """A wrong setting is the storage's fault too, with what is wrong."""
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(StorageError, match=rf"the AWS settings make no S3 client: .*{value}"):
+        open_store(s3_root)
+
+
+def _break(store: S3Store, times: int, how: Callable[[Any, Any], None]) -> list[str]:
+    """Spoil the first PUTs of the store; returns what was sent, with what the server answered."""
+    sent: list[str] = []
+
+    def spoil(request: Any, **_: Any) -> None:
+        sent.append(request.method)
+        if len(sent) <= times:
+            how(store, request)
+
+    store._client.meta.events.register("before-send.s3.PutObject", spoil)
+    return sent
+
+
+def _lose_the_reply(store: S3Store, request: Any) -> None:
+    reply = store._client._endpoint._send(request)  # type: ignore[attr-defined]
+    assert reply.status_code == 200
+    request.reset_stream()
+    raise ConnectionClosedError(endpoint_url=request.url)
+
+
+def _lose_the_request(store: S3Store, request: Any) -> None:
+    raise EndpointConnectionError(endpoint_url=request.url)
+
+
+CONDITIONAL = {
+    "create": lambda store, file: store.create(KEY, b"ours"),
+    "publish over nothing": lambda store, file: store.publish(KEY, file, expected=None),
+    "publish over something": lambda store, file: store.publish(KEY, file, expected=store.put(KEY, b"old")),
+}
+
+
+@pytest.mark.parametrize("write", CONDITIONAL.values(), ids=CONDITIONAL)
+def test_a_lost_reply_is_no_lost_race(bucket: S3Store, file: Path, waits: list[float], write: Any) -> None:
+    """A write that arrived and whose reply was lost is sent again, meets itself, and counts as done."""
+    if write is CONDITIONAL["publish over something"]:
+        etag = bucket.put(KEY, b"old")
+        sent = _break(bucket, 1, _lose_the_reply)
+        written = bucket.publish(KEY, file, expected=etag)
+    else:
+        sent = _break(bucket, 1, _lose_the_reply)
+        written = write(bucket, file)
+    assert sent == ["PUT", "PUT"]
+    assert getattr(bucket.head(KEY), "etag", None) == written
+    assert bucket.get(KEY).startswith(b"ours")
+
+
+def test_a_lost_reply_after_which_another_wrote_is_a_lost_race(bucket: S3Store, file: Path, waits: list[float]) -> None:
+    """Between our write, whose reply was lost, and our next attempt another one replaced it: `Changed`."""
+    other = open_store(bucket.uri)
+
+    def lose_the_reply_and_the_race(store: S3Store, request: Any) -> None:
+        try:
+            _lose_the_reply(store, request)
+        finally:
+            other.put(KEY, b"theirs")
+
+    _break(bucket, 1, lose_the_reply_and_the_race)
+    with pytest.raises(Changed):
+        bucket.publish(KEY, file, expected=None)
+    assert bucket.get(KEY) == b"theirs"
+
+
+def test_a_short_outage_is_waited_for(bucket: S3Store, file: Path, waits: list[float]) -> None:
+    """A server that comes back within the attempts costs time and nothing else."""
+    sent = _break(bucket, 4, _lose_the_request)
+    bucket.publish(KEY, file, expected=None)
+    assert len(sent) == 5
+    assert len(waits) == 4
+    assert bucket.get(KEY) == file.read_bytes()

@@ -1,0 +1,129 @@
+"""The limiter finds what the source bears, falls when it complains, and remembers where."""
+
+import threading
+
+import pytest
+
+from worker.source.limiter import START, Limiter, Stopped
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def grow(limiter: Limiter, answers: int) -> None:
+    for _ in range(answers):
+        limiter.succeeded()
+
+
+def test_it_starts_low_and_grows_to_its_ceiling() -> None:
+    """Four requests at first; while all is well as many as the ceiling allows, and never more."""
+    limiter = Limiter(20)
+    assert limiter.limit == START
+    grow(limiter, 200)
+    assert limiter.limit == 20
+    assert Limiter(2).limit == 2
+
+
+def test_requests_that_fail_together_count_once() -> None:
+    """One overload makes every request in flight fail; the limit falls by a quarter, not to nothing."""
+    clock = Clock()
+    limiter = Limiter(40, clock)
+    grow(limiter, 100)
+    clock.now = 10
+    for _ in range(40):
+        limiter.failed(started=5)
+    assert limiter.limit == 30
+
+
+def test_it_remembers_where_it_fell_and_tries_again_later() -> None:
+    """After a fall it stays just below that height for a while, then probes once more."""
+    clock = Clock()
+    limiter = Limiter(40, clock)
+    grow(limiter, 12)  # 16 in flight
+    clock.now = 1
+    limiter.failed(started=0.5)
+    grow(limiter, 1000)
+    assert limiter.limit == 15
+    clock.now = 100
+    grow(limiter, 1000)
+    assert limiter.limit == 40
+
+
+def test_an_outage_leaves_one_request_that_tries() -> None:
+    """Failures in a row bring the limit to one, and a recovery does not start with a storm."""
+    clock = Clock()
+    limiter = Limiter(150, clock)
+    grow(limiter, 300)
+    for second in range(1, 60):
+        clock.now = second
+        limiter.failed(started=second - 0.5)
+    assert limiter.limit == 1
+    grow(limiter, 4)
+    assert limiter.limit <= 4
+
+
+def test_nobody_starts_before_the_source_allows_it() -> None:
+    """`Retry-After` closes the gate for all, not only for the request that was told."""
+    limiter = Limiter(4)
+    limiter.failed(started=1e9, retry_after=0.2)
+    entered = threading.Event()
+
+    def enter() -> None:
+        with limiter.slot():
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.1)
+    assert entered.wait(5)
+    thread.join()
+
+
+def test_no_more_are_in_flight_than_the_limit() -> None:
+    """Of many threads only as many get in as the limit says."""
+    limiter = Limiter(3)
+    lock, inside, most = threading.Lock(), 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(20):
+            with limiter.slot():
+                with lock:
+                    inside += 1
+                    most = max(most, inside)
+                with lock:
+                    inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= most <= 3
+
+
+def test_the_end_of_the_run_wakes_who_waits() -> None:
+    """A run that ends leaves no thread waiting for a slot."""
+    limiter = Limiter(1)
+    outcome: list[str] = []
+
+    def wait() -> None:
+        try:
+            with limiter.slot():
+                outcome.append("in")
+        except Stopped:
+            outcome.append("stopped")
+
+    with limiter.slot():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        limiter.stop()
+        thread.join(5)
+    assert outcome == ["stopped"]
+    with pytest.raises(Stopped), limiter.slot():
+        pass

@@ -1,6 +1,9 @@
 """`python -m api [serve|migrate]`: the service, and its database's schema."""
 
 import argparse
+import contextlib
+import json
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -36,6 +39,7 @@ def _migrate(settings: Settings) -> int:
     settings.prepare_data_dir()
     engine = db.make_engine(settings.database)
     migrate.upgrade(engine)
+    engine.dispose()
     sys.stdout.write("The database is at this release's schema.\n")
     return 0
 
@@ -45,10 +49,14 @@ def _serve(settings: Settings) -> int:
         app = create_app(settings)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"Serving on http://{shown}:{port} (try /docs). Stop with Ctrl-C.\n")
+        url = f"http://{shown}:{port}"
+        sys.stdout.write(json.dumps({"action": "serve", "url": url, "docs": f"{url}/docs"}) + "\n")
         sys.stdout.flush()
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
-        uvicorn.Server(config).run(sockets=[listener])
+        # uvicorn ends in order and then raises the signal again: that is the end that was asked for, and no fault.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
     return 0
 
 

@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.executors.base import ExecutorUnavailable
@@ -117,9 +118,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(IntegrityError, _collision)
-    for kind, slug in ((SQLAlchemyError, "database"), (StorageError, "storage"), (ExecutorUnavailable, "executor")):
-        app.add_exception_handler(kind, _unavailable(slug))
-    app.add_exception_handler(Exception, _unexpected)
+    for kind, part in (
+        (OperationalError, "database"),
+        (InterfaceError, "database"),
+        (PoolTimeout, "database"),
+        (StorageError, "storage"),
+        (ExecutorUnavailable, "executor"),
+    ):
+        app.add_exception_handler(kind, _unavailable(part))
 
 
 def _problem(_request: Request, error: Exception) -> JSONResponse:
@@ -161,6 +167,8 @@ def field_faults(found: Sequence[Any]) -> list[dict[str, str]]:
 def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for bytes that are no text
+        return _problem(_request, NotJson("The body cannot be read as text in UTF-8. Send a JSON object."))
     words = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address; /docs lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; /docs lists what there is.",
@@ -200,7 +208,8 @@ def _unavailable(part: str) -> Any:
     return handler
 
 
-def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+def unexpected(error: Exception) -> JSONResponse:
+    """The answer to a fault of our own, which goes to the log and not to the caller."""
     logger.error("unexpected error", extra={"action": "error"}, exc_info=error)
     return reply(
         status=HTTPStatus.INTERNAL_SERVER_ERROR,

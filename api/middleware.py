@@ -8,6 +8,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import unexpected
 from api.logs import request_id
 from api.metrics import Metrics
 
@@ -31,17 +32,21 @@ class RequestRecord:
             return
         given = Headers(scope=scope).get(HEADER, "")
         token = request_id.set(given if _ACCEPTABLE.fullmatch(given) else secrets.token_hex(8))
-        status, began = 500, time.perf_counter()
+        status, began_reply, began = 500, False, time.perf_counter()
 
         async def watched(message: Message) -> None:
-            nonlocal status
+            nonlocal status, began_reply
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, began_reply = message["status"], True
                 MutableHeaders(scope=message)[HEADER] = request_id.get() or ""
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
+        except Exception as error:
+            if began_reply:
+                raise
+            await unexpected(error)(scope, receive, watched)
         finally:
             self._record(scope, status, time.perf_counter() - began)
             request_id.reset(token)

@@ -1,7 +1,6 @@
 """What the settings say, put together: database, storage, executor, catalogue. Shared by the API and the reconciler."""
 
 import logging
-import os
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +12,7 @@ from api import db, migrate
 from api.catalog.engine import Engine as CatalogEngine
 from api.catalog.service import CatalogService
 from api.executors.base import Executor
+from api.executors.batch import BatchExecutor
 from api.executors.local import LocalExecutor
 from api.reconciler.context import Context, Timings
 from api.reconciler.loop import Reconciler
@@ -50,11 +50,12 @@ class Parts:
 
     def reconciler(self) -> Reconciler:
         settings = self.settings
+        on_batch = settings.executor == "batch"
         timings = Timings(
-            lookup=timedelta(seconds=settings.lookup_seconds),
-            lost=timedelta(seconds=settings.lost_seconds),
-            progress=timedelta(seconds=settings.progress_seconds),
-            refresh=timedelta(seconds=settings.refresh_seconds),
+            lookup=_seconds(settings.lookup_seconds, 120 if on_batch else 0),
+            lost=_seconds(settings.lost_seconds),
+            progress=_seconds(settings.progress_seconds, 30 if on_batch else 2),
+            refresh=_seconds(settings.refresh_seconds),
         )
         context = Context(
             engine=self.engine,
@@ -89,11 +90,17 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
         settings=settings,
         engine=engine,
         store=store,
-        executor=executor or _local_executor(settings),
+        executor=executor or _open_executor(settings),
         catalog=CatalogService(store, CatalogEngine()),
     )
 
 
-def _local_executor(settings: Settings) -> LocalExecutor:
+def _open_executor(settings: Settings) -> Executor:
+    if settings.executor == "batch":
+        return BatchExecutor.connect(queue=settings.batch_queue, definition=settings.batch_job_definition)
     # Workers take their own settings, such as STAC_API_URL and AWS's, from the service's environment.
-    return LocalExecutor(settings.data_dir / "executor", max_workers=settings.local_workers, environment=os.environ)
+    return LocalExecutor(settings.data_dir / "executor", max_workers=settings.local_workers)
+
+
+def _seconds(given: float | None, default: float = 0) -> timedelta:
+    return timedelta(seconds=default if given is None else given)

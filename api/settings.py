@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.contract import compute
+from worker.contract.faults import faults_of
 from worker.contract.job import Destination
 
 ENV_PREFIX = "HLS_"
@@ -18,7 +20,6 @@ class StartRefused(Exception):
 
 
 Absolute = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-Seconds = Annotated[float, Field(ge=0)]
 
 
 class Settings(BaseSettings):
@@ -36,8 +37,15 @@ class Settings(BaseSettings):
         default=None,
         description="Root of the archive, `s3://BUCKET` or `file:///DIRECTORY`; the default is `archive` in the data directory",
     )
-    executor: Literal["local"] = Field(default="local", description="What runs workers: subprocesses on this machine")
+    executor: Literal["local", "batch"] = Field(
+        default="local", description="What runs workers: `local`, subprocesses on this machine, or `batch`, AWS Batch"
+    )
     local_workers: int = Field(default=2, ge=1, le=64, description="Workers that the local executor runs at a time")
+    batch_queue: str = Field(default=compute.JOB_QUEUE, description="Batch's job queue, by name or ARN")
+    batch_job_definition: str = Field(
+        default=compute.JOB_DEFINITION,
+        description="Batch's job definition; the newest active revision, unless one is named",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; any but a loopback address needs a key")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     api_key: SecretStr | None = Field(
@@ -49,18 +57,25 @@ class Settings(BaseSettings):
     reconcile: bool = Field(
         default=True, description="Reconcile in the API process; false where `python -m api.reconciler` does it"
     )
-    reconcile_seconds: Seconds = Field(default=1, gt=0, description="Wait between two passes of the reconciler")
-    progress_seconds: Seconds = Field(default=2, description="Least time between two readings of a job's progress")
-    lookup_seconds: Seconds = Field(
-        default=0, description="How long an unconfirmed submission is looked up by name before it is sent again"
+    reconcile_seconds: float = Field(
+        default=2, gt=0, description="Wait between two passes of the reconciler, in seconds"
     )
-    lost_seconds: Seconds = Field(
-        default=600, description="How long the executor may not know a run before its job ends as LOST"
+    progress_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="Least time between two readings of a job's progress; the default is 2 locally and 30 with Batch",
     )
-    refresh_seconds: Seconds = Field(
-        default=600,
-        gt=0,
-        description="Wait between two looks at the archive for what was changed behind the service's back",
+    lookup_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="How long an unconfirmed submission is looked up by name before it is sent again; "
+        "the default is 0 locally and 120 with Batch, whose lists lag",
+    )
+    lost_seconds: float = Field(
+        default=600, ge=0, description="How long the executor may not know a run before its job ends as LOST"
+    )
+    refresh_seconds: float = Field(
+        default=600, gt=0, description="Wait between two looks at the archive for what was changed behind our back"
     )
 
     @model_validator(mode="before")
@@ -78,6 +93,17 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _bucket_for_batch(self) -> Self:
+        if self.executor == "batch" and not self.destination.startswith("s3://"):
+            raise ValueError(f"AWS Batch writes to a bucket: set {ENV_PREFIX}ARCHIVE to s3://BUCKET")
+        return self
+
+    @property
+    def needs_data_dir(self) -> bool:
+        """Whether anything of the service's lies in the data directory."""
+        return self.executor == "local" or self.archive is None or not self.database_url
+
     @property
     def database(self) -> str:
         url = self.database_url or f"sqlite:///{self.data_dir / 'hls.sqlite'}"
@@ -91,7 +117,9 @@ class Settings(BaseSettings):
         return self.archive or (self.data_dir / "archive").as_uri()
 
     def prepare_data_dir(self) -> None:
-        """Make the data directory. Raises `StartRefused` where nothing can be written there."""
+        """Make the data directory, if it is needed. Raises `StartRefused` where nothing can be written there."""
+        if not self.needs_data_dir:
+            return
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.data_dir):
@@ -115,12 +143,7 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = [
-            f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
-            if fault["loc"]
-            else fault["msg"].removeprefix("Value error, ")
-            for fault in error.errors()
-        ]
+        faults = [f"{ENV_PREFIX}{name.upper()}: {message}" if name else message for name, message in faults_of(error)]
         raise StartRefused("The settings have faults.\n" + "\n".join(f"  {fault}" for fault in faults)) from None
 
 

@@ -52,7 +52,7 @@ def _rings(points: Ring) -> list[Ring]:
     west, east = min(x for x, _ in points), max(x for x, _ in points)
     if -180 <= west and east <= 180:
         return [_closed(points, 0)]
-    border = 180 if east > 180 else -180
+    border = 180.0 if east > 180 else -180.0
     parts = [
         (_cut(points, border, keep_east=False), 360 if border < 0 else 0),
         (_cut(points, border, keep_east=True), 0 if border < 0 else -360),

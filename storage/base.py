@@ -25,7 +25,7 @@ class Changed(StorageError):
 
 @dataclass(frozen=True)
 class Stat:
-    """One object. `etag` changes whenever the content is replaced; it says nothing else."""
+    """One object. `etag` changes whenever other content replaces it; it says nothing else."""
 
     key: str
     size: int

@@ -140,17 +140,22 @@ class S3Store:
             try:
                 reply = self._client.head_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
-                if error.response["Error"]["Code"] in _MISSING:
-                    return None
-                raise
+                if error.response["Error"]["Code"] not in _MISSING:
+                    raise
+                self._insist_on_bucket()
+                return None
         return reply["ETag"] if reply["Metadata"].get(_WRITER) == token else None
 
     def _insist_on_bucket(self) -> None:
         """HEAD says 404 for an object and for a bucket alike; without a bucket every object would seem absent."""
-        if not self._bucket_seen:
+        if self._bucket_seen:
+            return
+        try:
             with self._faults("find the bucket"):
                 self._client.head_bucket(Bucket=self.bucket)
-            self._bucket_seen = True
+        except NotFound as error:
+            raise StorageError(f"the bucket of {self.uri} does not exist") from error
+        self._bucket_seen = True
 
     @contextmanager
     def _faults(self, action: str) -> Iterator[None]:
@@ -176,7 +181,7 @@ def _make_client() -> "S3Client":
         return boto3.Session().client(
             "s3",
             config=Config(
-                retries={"mode": "standard", "total_max_attempts": 5},
+                retries={"mode": "standard", "total_max_attempts": 8},  # some seconds; botocore waits little
                 connect_timeout=10,
                 read_timeout=60,
                 # Streams a file without reading it twice for a checksum that S3 does not ask for.

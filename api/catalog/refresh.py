@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 from sqlmodel import Session
@@ -82,17 +83,16 @@ class Refresh:
             datasets = {dataset.prefix: dataset.etag for dataset in store.datasets(session)}
         for prefix, stat in listing.datasets.items():
             if datasets.get(prefix) != stat.etag:
-                yield stat.key, lambda prefix=prefix, stat=stat: self._take_dataset(prefix, stat)
+                yield stat.key, partial(self._take_dataset, prefix, stat)
         for (prefix, month), stat in listing.partitions.items():
             if partitions.get((prefix, month)) != stat.etag:
-                yield stat.key, lambda prefix=prefix, month=month: self._take_partition(prefix, month)
+                yield stat.key, partial(self._take_partition, prefix, month)
         for prefix in datasets.keys() - listing.datasets.keys():
             key = layout.dataset_key(prefix)
-            yield key, lambda key=key, prefix=prefix: self._forget(key, Dataset, prefix)
+            yield key, partial(self._forget, key, Dataset, prefix)
         for prefix, month in partitions.keys() - listing.partitions.keys():
             key = layout.partition_key(prefix, month)
-            identity = (prefix, str(month))
-            yield key, lambda key=key, identity=identity: self._forget(key, Partition, identity)
+            yield key, partial(self._forget, key, Partition, (prefix, str(month)))
 
     def _take_dataset(self, prefix: str, stat: Stat) -> None:
         row = intake.dataset_row(self._archive, prefix, stat)

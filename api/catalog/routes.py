@@ -1,7 +1,7 @@
 """HTTP of the catalogue."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -26,9 +26,15 @@ from worker.contract import layout
 from worker.contract.layout import Prefix
 from worker.contract.month import YearMonth
 
+PARQUET = "application/vnd.apache.parquet"
 LINK_LIFETIME = timedelta(minutes=15)
 
 router = APIRouter(tags=["partitions"], responses=documented(Unauthorized, Unavailable))
+
+_DATA: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PARQUET: {}}, "description": "The file; ranges are served too"},
+    307: {"description": "The file lies in a bucket: a link to it that works for 15 minutes"},
+}
 
 DatasetPrefix = Annotated[Prefix, Query()]
 
@@ -83,11 +89,7 @@ def get_partition(
     operation_id="downloadPartition",
     summary="Download a month's Parquet file",
     response_class=Response,
-    responses={
-        200: {"content": {"application/vnd.apache.parquet": {}}, "description": "The file; ranges are served too"},
-        307: {"description": "The file lies in a bucket: a link to it that works for 15 minutes"},
-    }
-    | documented(BadRequest, PartitionNotFound),
+    responses=_DATA | documented(BadRequest, PartitionNotFound),
 )
 def download_partition(
     year_month: YearMonth,
@@ -106,7 +108,7 @@ def download_partition(
             f"The file of {year_month} in {prefix} was removed. POST /partitions/refresh brings the catalogue up to date."
         )
     name = f"{prefix.replace('/', '-')}-{year_month}.parquet"
-    return FileResponse(archive.locate(row.key), media_type="application/vnd.apache.parquet", filename=name)
+    return FileResponse(archive.locate(row.key), media_type=PARQUET, filename=name)
 
 
 @router.post("/partitions/refresh", operation_id="refreshPartitions", summary="Look at the archive", status_code=202)

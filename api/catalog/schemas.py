@@ -1,20 +1,28 @@
 """The catalogue as the API speaks of it, camelCase in JSON."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
+from urllib.parse import quote
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from api.catalog.models import CatalogRefresh
 from api.catalog.states import MonthState
-from api.catalog.statistics import Figures, Summary
+from api.catalog.statistics import Detail, Summary
 from api.catalog.views import MonthView
+from api.schemas import Out
 from storage import Store
+from worker.contract import layout
 from worker.contract.layout import Prefix
 from worker.contract.month import YearMonth
 
 
-class PartitionFilter(Figures):
+class PartitionFilter(Out):
     """Which months to list."""
+
+    model_config = ConfigDict(extra="forbid")
 
     prefix: Prefix | None = None
     first: YearMonth | None = Field(
@@ -72,7 +80,7 @@ class PartitionOut(Summary):
         )
 
 
-class Download(Figures):
+class Download(Out):
     """Where the file can be fetched."""
 
     url: str
@@ -85,7 +93,7 @@ class PartitionDetailOut(PartitionOut, Detail):
     download: Download
 
 
-class Totals(Figures):
+class Totals(Out):
     """Over the months that are listed."""
 
     partitions: int = Field(description="Months that have a file")
@@ -95,14 +103,14 @@ class Totals(Figures):
     states: dict[MonthState, int] = Field(description="Months by state, those without a file too")
 
 
-class Ignored(Figures):
+class Ignored(Out):
     """A place in the archive that is no part of the catalogue."""
 
     key: str = Field(description="Key of an object, or of a folder if it ends with '/'")
     reason: str
 
 
-class LookOut(Figures):
+class LookOut(Out):
     """The last look at the whole archive."""
 
     requested_at: datetime | None = Field(description="When one was last asked for")
@@ -116,7 +124,7 @@ class LookOut(Figures):
         return cls.model_validate((row or CatalogRefresh()).model_dump())
 
 
-class PartitionsOut(Figures):
+class PartitionsOut(Out):
     """The catalogue, by dataset and month."""
 
     partitions: list[PartitionOut]
@@ -139,7 +147,7 @@ class PartitionsOut(Figures):
         return cls(partitions=rows, totals=totals, refresh=LookOut.of(last))
 
 
-class RefreshOut(Figures):
+class RefreshOut(Out):
     """A look at the archive was asked for."""
 
     requested_at: datetime

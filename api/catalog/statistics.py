@@ -3,19 +3,13 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from api.schemas import Out
 from worker.contract.result import Provenance
 
 
-class Figures(BaseModel):
-    """camelCase in JSON."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
-
-
-class CloudCover(Figures):
+class CloudCover(Out):
     """Percent of a footprint under clouds, over the items that state it."""
 
     count: int = Field(description="Items with a value")
@@ -29,7 +23,7 @@ class CloudCover(Figures):
     )
 
 
-class Summary(Figures):
+class Summary(Out):
     """Counts and ranges of a partition; null where there is no file, or none that tells."""
 
     collections: dict[str, int] | None = Field(default=None, description="Items by collection")
@@ -45,7 +39,7 @@ class Summary(Figures):
     notes: list[str] = Field(default=[], description="What the file does not tell, and what is odd about it")
 
 
-class DayItems(Figures):
+class DayItems(Out):
     """One day of the month, in UTC."""
 
     day: date
@@ -53,7 +47,7 @@ class DayItems(Figures):
     collections: dict[str, int]
 
 
-class Bin(Figures):
+class Bin(Out):
     """Items with at least `low` and less than `high` percent; the last bin holds 100 too."""
 
     low: float
@@ -61,14 +55,14 @@ class Bin(Figures):
     items: int
 
 
-class TileItems(Figures):
+class TileItems(Out):
     """Items of one MGRS tile."""
 
     tile: str
     items: int
 
 
-class Tiles(Figures):
+class Tiles(Out):
     """MGRS tiles, as the ids name them."""
 
     number: int
@@ -76,7 +70,7 @@ class Tiles(Figures):
     top: list[TileItems] = Field(description="The tiles with most items")
 
 
-class RowGroups(Figures):
+class RowGroups(Out):
     """How the file is cut."""
 
     number: int
@@ -86,7 +80,7 @@ class RowGroups(Figures):
     uncompressed_bytes: int
 
 
-class Footer(Figures):
+class Footer(Out):
     """What the file says of its own making."""
 
     source: str
@@ -96,7 +90,7 @@ class Footer(Figures):
     json_columns: list[str]
 
 
-class Detail(Figures):
+class Detail(Out):
     """The rest that is known of a partition; null where the file does not tell."""
 
     days: list[DayItems] | None = None

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -125,8 +125,8 @@ class BatchExecutor:
             return
         if compute.JOB_TAG not in job.get("tags", {}):
             raise NotOurs(f"job {ref} has no tag {compute.JOB_TAG}: it was submitted by somebody else")
+        self._pacer.wait()
         with self._call(f"terminate job {ref}"):
-            self._pacer.wait()
             self._client.terminate_job(jobId=ref, reason=reason[:_LONGEST_REASON])
 
     def logs(self, log_ref: str, token: str | None, limit: int) -> LogPage:
@@ -172,10 +172,9 @@ class BatchExecutor:
 class _Definition:
     """The newest active revision of a job definition, looked up now and then."""
 
-    def __init__(self, client: "BatchClient", name: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: "BatchClient", name: str) -> None:
         self._client = client
         self._name = name
-        self._clock = clock
         self._found: tuple[float, str] | None = None
         self._lock = Lock()
 
@@ -184,8 +183,8 @@ class _Definition:
         if _PINNED.fullmatch(self._name):
             return self._name
         with self._lock:
-            if self._found is None or self._clock() - self._found[0] > _DEFINITION_SECONDS:
-                self._found = (self._clock(), self._newest())
+            if self._found is None or time.monotonic() - self._found[0] > _DEFINITION_SECONDS:
+                self._found = (time.monotonic(), self._newest())
             return self._found[1]
 
     def forget(self) -> None:

@@ -2,10 +2,10 @@
 
 import base64
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from api.jobs.errors import BadCursor
-from api.jobs.models import Job
+from api.jobs.models import Job, is_job_id
 
 Place = tuple[datetime, str]
 
@@ -19,9 +19,9 @@ def read(cursor: str) -> Place:
     """Raises `BadCursor`."""
     try:
         at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        place = datetime.fromisoformat(at), str(job_id)
-    except (ValueError, TypeError):
+        place = datetime.fromisoformat(at).astimezone(UTC), job_id
+    except (ValueError, TypeError, OverflowError):
         place = None
-    if place is None or place[0].tzinfo is None:
+    if place is None or not is_job_id(place[1]):
         raise BadCursor("The cursor is not one of this service. Leave it out to begin with the newest job.")
     return place

@@ -1,5 +1,7 @@
 """Tables of the jobs."""
 
+import re
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +18,18 @@ _STATE = Enum(
     JobState, native_enum=False, create_constraint=False, length=16, values_callable=lambda states: [*map(str, states)]
 )
 _OPTIONAL_JSON = JSON(none_as_null=True)
+
+
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def new_job_id() -> str:
+    return secrets.token_hex(8)
+
+
+def is_job_id(value: object) -> bool:
+    """Whether a job may have this id."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 class Job(SQLModel, table=True):

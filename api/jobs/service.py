@@ -1,7 +1,6 @@
 """What may be asked of jobs, and by which rules."""
 
 import json
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from sqlmodel import Session
 from api import db
 from api.jobs import store
 from api.jobs.errors import JobEnded, JobNotFound, KeyReused, NotRetryable, PartitionBusy, PrefixBound
-from api.jobs.models import IdempotencyKey, Job
+from api.jobs.models import IdempotencyKey, Job, is_job_id, new_job_id
 from api.jobs.states import JobState
 from worker.contract.documents import DatasetBinding
 from worker.contract.job import JobParams
@@ -24,7 +23,8 @@ _CANCEL_ATTEMPTS = 5
 
 def get_job(session: Session, job_id: str) -> Job:
     """Raises `JobNotFound`."""
-    job = store.get(session, job_id)
+    # PostgreSQL refuses some characters even in a question, so what cannot be an id is not asked for.
+    job = store.get(session, job_id) if is_job_id(job_id) else None
     if job is None:
         raise JobNotFound(f"There is no job {job_id!r}. GET /jobs lists those that there are.")
     return job
@@ -51,7 +51,7 @@ def put_job(
         _require_equal(active, text)
         return active, True
     _require_binding(session, params, bound_to)
-    job_id = secrets.token_hex(8)
+    job_id = new_job_id()
     job = Job(
         id=job_id,
         prefix=params.prefix,

@@ -104,10 +104,17 @@ def newest(
 
 
 def sweep(
-    session: Session, states: Sequence[JobState], *, after: tuple[datetime, str] | None, limit: int
+    session: Session,
+    states: Sequence[JobState],
+    *,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    cancelling: bool = False,
 ) -> Sequence[Job]:
     """Jobs in these states from the oldest on, those behind the given place: one page."""
     query = select(Job).where(col(Job.state).in_(states)).order_by(col(Job.created_at), col(Job.id)).limit(limit)
+    if cancelling:
+        query = query.where(col(Job.cancel_requested_at).is_not(None))
     if after is not None:
         at, job_id = after
         query = query.where(or_(col(Job.created_at) > at, and_(col(Job.created_at) == at, col(Job.id) > job_id)))

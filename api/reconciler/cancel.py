@@ -18,9 +18,9 @@ TOO_LATE = "too_late"
 
 def act_on_cancels(context: Context) -> None:
     """Carry out what was asked to be cancelled."""
-    for page in context.sweep(JobState.SUBMITTED, JobState.RUNNING):
+    for page in context.sweep(JobState.SUBMITTED, JobState.RUNNING, cancelling=True):
         for job in page:
-            if job.cancel_requested_at is None or job.cancel_outcome == TOO_LATE:
+            if job.cancel_outcome == TOO_LATE:
                 continue
             try:
                 if job.cancel_outcome == ACCEPTED or settle_cancel(context, job) == ACCEPTED:

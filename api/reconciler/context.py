@@ -75,12 +75,12 @@ class Context:
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def sweep(self, *states: JobState) -> Iterator[Sequence[Job]]:
+    def sweep(self, *states: JobState, cancelling: bool = False) -> Iterator[Sequence[Job]]:
         """Pages of the jobs in these states, oldest first, as they are when each page is read."""
         place: tuple[datetime, str] | None = None
         while True:
             with self.session() as session:
-                page = jobs.sweep(session, states, after=place, limit=PAGE)
+                page = jobs.sweep(session, states, after=place, limit=PAGE, cancelling=cancelling)
             if not page:
                 return
             yield page

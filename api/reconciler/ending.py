@@ -1,5 +1,7 @@
 """How a job ends once its run has: by what the archive holds first, and by what the executor says only then."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -44,48 +46,55 @@ class Ending:
             return cls(FailureCode.CONFLICT, what, status.reason)
         return cls(FAILURE_OF_EXIT.get(status.exit_code or 0, FailureCode.APP), what, status.reason)
 
-    def message(self, executor: str) -> str:
-        """What happened, what to do, and the executor's own reason."""
+    def message(self, executor: str, log_tail: Sequence[str]) -> str:
+        """What happened, in the worker's own words too if it had any, what to do, and the executor's own reason."""
         if self.code is None:
-            what, code = f"{self.what}, but wrote no result: nothing can be said to be published", FailureCode.APP
+            what, code = f"{self.what}, but wrote no result, so nothing is known to be published", FailureCode.APP
         else:
             what, code = self.what, self.code
-        return f"{what}. {REMEDY[code]}" + (f" ({executor}: {self.reason})" if self.reason else "")
+        words = f": {spoken.rstrip('.')}" if (spoken := last_words(log_tail)) else ""
+        return f"{what}{words}. {REMEDY[code]}" + (f" ({executor}: {self.reason})" if self.reason else "")
+
+
+def last_words(log_tail: Sequence[str]) -> str | None:
+    """The message with which the worker ended: its last line of the action `end`."""
+    for text in reversed(log_tail):
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and line.get("action") == "end":
+            return str(line.get("message"))
+    return None
 
 
 def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) -> None:
     """End the job, or follow another run of it that is still under way."""
     if context.store.head(layout.result_key(job.id)) is not None:
-        _succeed(context, job, ending, status)
+        _register(context, job)
+        reason = "its result is there" if ending.code is None else f"its result is there, although: {ending.what}"
+        _finish(context, job, JobState.SUCCEEDED, context.executor.name, reason, _facts(context, job, status))
     elif job.cancel_requested_at is not None and _cancel_holds(context, job):
-        _finish(context, job, JobState.CANCELLED, status, actor=job.cancel_requested_by or ACTOR, reason=ending.what)
+        actor = job.cancel_requested_by or ACTOR
+        _finish(context, job, JobState.CANCELLED, actor, ending.what, _facts(context, job, status))
     elif not _follow_double(context, job, ending):
-        message = ending.message(context.executor.name)
-        _finish(
-            context,
-            job,
-            JobState.FAILED,
-            status,
-            actor=context.executor.name,
-            reason=message,
-            failure_code=ending.code or FailureCode.APP,
-            failure_message=message,
-        )
+        facts = _facts(context, job, status)
+        message = ending.message(context.executor.name, facts["log_tail"] or [])
+        failure = {"failure_code": ending.code or FailureCode.APP, "failure_message": message}
+        _finish(context, job, JobState.FAILED, context.executor.name, message, facts | failure)
 
 
 def _cancel_holds(context: Context, job: Job) -> bool:
     return (job.cancel_outcome or settle_cancel(context, job)) == ACCEPTED
 
 
-def _succeed(context: Context, job: Job, ending: Ending, status: RunStatus | None) -> None:
+def _register(context: Context, job: Job) -> None:
     try:
         with context.session() as session:
             context.catalog.register(session, job.prefix, job.request.month, job.id)
     except Exception:  # noqa: BLE001  logged
         # The partition is published whatever the catalogue makes of it; its next look at the archive takes it in.
         logger.exception("partition not registered", extra={"action": "register", "job": job.id})
-    reason = "its result is there" if ending.code is None else f"its result is there, although: {ending.what}"
-    _finish(context, job, JobState.SUCCEEDED, status, actor=context.executor.name, reason=reason)
 
 
 def _follow_double(context: Context, job: Job, ending: Ending) -> bool:
@@ -107,26 +116,27 @@ def _follow_double(context: Context, job: Job, ending: Ending) -> bool:
     return True
 
 
-def _finish(
-    context: Context, job: Job, state: JobState, status: RunStatus | None, *, actor: str, reason: str, **values: Any
-) -> None:
-    values["log_tail"] = _tail(context, status.log_ref if status else job.log_ref)
-    values["missing_since"] = None
+def _facts(context: Context, job: Job, status: RunStatus | None) -> dict[str, Any]:
+    """What is known of the run and kept when the job ends; the log's last lines, because logs expire."""
+    log_ref = (status.log_ref if status else None) or job.log_ref
+    facts: dict[str, Any] = {"log_ref": log_ref, "log_tail": _tail(context, log_ref), "missing_since": None}
     if status is not None:
-        values |= {
+        facts |= {
             "native_status": status.native_status,
             "native_reason": status.reason,
             "attempts": attempts_of(status),
-            "log_ref": status.log_ref or job.log_ref,
         }
+    return facts
 
+
+def _finish(context: Context, job: Job, state: JobState, actor: str, reason: str, facts: Mapping[str, Any]) -> None:
     def decide(session: Session, row: Job) -> bool:
         late = state is not JobState.CANCELLED and row.cancel_requested_at is not None and row.cancel_outcome is None
         if late and not jobs.change(session, row, cancel_outcome=TOO_LATE):
             return False
         if late:
             jobs.note(session, row, actor=ACTOR, reason="the cancel came too late: the run had ended", before=row.state)
-        return jobs.move(session, row, state, actor=actor, reason=reason, **values)
+        return jobs.move(session, row, state, actor=actor, reason=reason, **facts)
 
     if context.settle(job.id, decide):
         log(f"{state}: {reason}", job, action="end")

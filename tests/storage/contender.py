@@ -22,24 +22,22 @@ def obey(store: Store, order: dict[str, Any]) -> Any:
         case "publish":
             return store.publish(key, Path(order["path"]), expected=order["expected"])
         case "watch":
-            return watch(store, key, last=order["last"].encode())
+            return watch(store, key, size=order["size"], last=order["last"].encode())
         case "limit":  # no file of this process may grow beyond: to the store it is a disk that is full
             return resource.setrlimit(resource.RLIMIT_FSIZE, (order["bytes"], order["bytes"]))
     raise AssertionError(order)
 
 
-def watch(store: Store, key: str, *, last: bytes) -> list[str]:
+def watch(store: Store, key: str, *, size: int, last: bytes) -> list[str]:
     """Read until the content is made of the last letter; returns what was seen that was not one letter repeated."""
     torn = []
     while True:
         content = store.get(key)
-        if len(content) != SIZE or content.count(content[:1]) != SIZE:
+        if len(content) != size or content.count(content[:1]) != size:
             torn.append(f"{len(content)} bytes of {sorted(set(content))}")
         if content[:1] == last:
             return torn
 
-
-SIZE = 300_000
 
 if __name__ == "__main__":
     opened = open_store(sys.argv[1])

@@ -55,26 +55,21 @@ def _calls(store: Store, file: Path) -> dict[str, Callable[[], object]]:
 
 
 def _all_fail(store: Store, file: Path, match: str) -> None:
-    for name, call in _calls(store, file).items():
-        try:
+    for call in _calls(store, file).values():
+        with pytest.raises(StorageError, match=match) as caught:
             call()
-        except StorageError as error:
-            assert not isinstance(error, (NotFound, AlreadyExists, Changed)), name
-            assert store.uri in str(error), name
-            assert any(word in str(error) for word in match.split("|")), f"{name}: {error}"
-        else:
-            pytest.fail(f"{name} did not fail")
+        assert not isinstance(caught.value, (NotFound, AlreadyExists, Changed))
+        assert store.uri in str(caught.value)
 
 
 def test_a_server_that_is_away(s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    """Every call fails as the storage's fault, names the address, and waits for less than a minute altogether."""
+    """Every call fails as the storage's fault, names the address, and all of them together wait for less than a minute."""
     with socket.socket() as nobody:  # bound and not listening: connections are refused
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
         store = open_store(s3_root)
         _all_fail(store, file, "Could not connect to the endpoint URL")
-    assert len(waits) == 4 * len(_calls(store, file)), "each call is tried five times"
-    assert max(sum(waits[start : start + 4]) for start in range(0, len(waits), 4)) < 60
+    assert 0 < sum(waits) < 60
 
 
 @pytest.mark.parametrize(
@@ -102,7 +97,7 @@ def test_no_credentials(s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("s3_root")
 def test_a_bucket_that_does_not_exist(file: Path) -> None:
     """Not even `head`, whose 404 is the same for both, takes every object of a missing bucket for absent."""
-    _all_fail(open_store("s3://no-such-bucket"), file, "NoSuchBucket|find the bucket")
+    _all_fail(open_store("s3://no-such-bucket"), file, "NoSuchBucket|does not exist")
 
 
 @pytest.mark.parametrize(("setting", "value"), [("AWS_ENDPOINT_URL", "no address"), ("AWS_PROFILE", "no-such-profile")])
@@ -137,26 +132,16 @@ def _lose_the_request(store: S3Store, request: Any) -> None:
     raise EndpointConnectionError(endpoint_url=request.url)
 
 
-CONDITIONAL = {
-    "create": lambda store, file: store.create(KEY, b"ours"),
-    "publish over nothing": lambda store, file: store.publish(KEY, file, expected=None),
-    "publish over something": lambda store, file: store.publish(KEY, file, expected=store.put(KEY, b"old")),
-}
-
-
-@pytest.mark.parametrize("write", CONDITIONAL.values(), ids=CONDITIONAL)
-def test_a_lost_reply_is_no_lost_race(bucket: S3Store, file: Path, waits: list[float], write: Any) -> None:
+@pytest.mark.parametrize("write", ["create", "publish over nothing", "publish over something"])
+def test_a_lost_reply_is_no_lost_race(bucket: S3Store, file: Path, waits: list[float], write: str) -> None:
     """A write that arrived and whose reply was lost is sent again, meets itself, and counts as done."""
-    if write is CONDITIONAL["publish over something"]:
-        etag = bucket.put(KEY, b"old")
-        sent = _break(bucket, 1, _lose_the_reply)
-        written = bucket.publish(KEY, file, expected=etag)
-    else:
-        sent = _break(bucket, 1, _lose_the_reply)
-        written = write(bucket, file)
+    expected = bucket.put(KEY, b"old") if write == "publish over something" else None
+    sent = _break(bucket, 1, _lose_the_reply)
+    content = file.read_bytes()
+    etag = bucket.create(KEY, content) if write == "create" else bucket.publish(KEY, file, expected=expected)
     assert sent == ["PUT", "PUT"]
-    assert getattr(bucket.head(KEY), "etag", None) == written
-    assert bucket.get(KEY).startswith(b"ours")
+    assert getattr(bucket.head(KEY), "etag", None) == etag
+    assert bucket.get(KEY) == content
 
 
 def test_a_lost_reply_after_which_another_wrote_is_a_lost_race(bucket: S3Store, file: Path, waits: list[float]) -> None:
@@ -177,8 +162,8 @@ def test_a_lost_reply_after_which_another_wrote_is_a_lost_race(bucket: S3Store, 
 
 def test_a_short_outage_is_waited_for(bucket: S3Store, file: Path, waits: list[float]) -> None:
     """A server that comes back within the attempts costs time and nothing else."""
-    sent = _break(bucket, 4, _lose_the_request)
+    sent = _break(bucket, 5, _lose_the_request)
     bucket.publish(KEY, file, expected=None)
-    assert len(sent) == 5
-    assert len(waits) == 4
+    assert len(sent) == 6
+    assert 0 < sum(waits) < 60
     assert bucket.get(KEY) == file.read_bytes()

@@ -169,7 +169,7 @@ class MotoBatch:
         job.status = "RUNNING"
         self.logs.create_log_stream(logGroupName="/aws/batch/job", logStreamName=job._stream_name)
         now = int(time.time() * 1000)
-        events: "list[InputLogEventTypeDef]" = [{"timestamp": now, "message": f"line {i}"} for i in range(3)]
+        events: list[InputLogEventTypeDef] = [{"timestamp": now, "message": f"line {i}"} for i in range(3)]
         self.logs.put_log_events(logGroupName="/aws/batch/job", logStreamName=job._stream_name, logEvents=events)
 
     def end(self, ref: str, exit_code: int) -> None:

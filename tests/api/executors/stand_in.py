@@ -2,9 +2,10 @@
 
 It writes `start PID` and `stop PID` to FOLDER/<job id>.trace, then does as FOLDER/<job id>.orders says, one order a
 line: `exit N` (the next attempt takes the line after it), `wait` for FOLDER/<job id>.go, which holds the exit code,
-`stubborn` to wait like that and not heed SIGTERM. Without orders it exits with 0. On SIGTERM it exits with 75.
+`stubborn` to wait like that and not heed SIGTERM, `orphan` to wait and outlive the supervisor. Without orders it exits with 0. On SIGTERM it exits with 75.
 """
 
+import ctypes
 import os
 import re
 import signal
@@ -31,6 +32,8 @@ def main() -> int:
         with trace.open("a") as file:
             file.write(f"{word} {os.getpid()}\n")
 
+    if order == "orphan":
+        ctypes.CDLL(None).prctl(1, 0)  # PR_SET_PDEATHSIG
     signal.signal(signal.SIGTERM, signal.SIG_IGN if order == "stubborn" else leave)
     note("start")
     os.write(1, f"attempt {attempt + 1}: {order}\n".encode())

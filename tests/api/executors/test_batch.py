@@ -37,11 +37,10 @@ class Stubbed:
             "aws_access_key_id": "test",
             "aws_secret_access_key": "test",
         }
-        client, logs = boto3.client("batch", **options), boto3.client("logs", **options)
-        self.batch, self.logs = Stubber(client), Stubber(logs)
-        self.executor = BatchExecutor(client, logs, queue="queue", definition=definition)
+        client = boto3.client("batch", **options)
+        self.batch = Stubber(client)
+        self.executor = BatchExecutor(client, boto3.client("logs", **options), queue="queue", definition=definition)
         self.batch.activate()
-        self.logs.activate()
 
     def lists(self, *pages: list[dict[str, Any]]) -> None:
         token: str | None = None
@@ -63,7 +62,6 @@ def stubbed() -> Iterator[Stubbed]:
     stubbed = Stubbed()
     yield stubbed
     stubbed.batch.assert_no_pending_responses()
-    stubbed.logs.assert_no_pending_responses()
 
 
 def summary(ref: str, name: str = NAME, created: int = 1) -> dict[str, Any]:
@@ -167,7 +165,7 @@ ENDPOINT = {"endpoint_url": "https://batch"}
         (faults.ReadTimeoutError(**ENDPOINT), SubmissionUncertain),
         (faults.ConnectionClosedError(**ENDPOINT), SubmissionUncertain),
         (faults.HTTPClientError(error="reset"), SubmissionUncertain),
-        (faults.SSLError(error="eof", **ENDPOINT), SubmissionUncertain),
+        (faults.SSLError(error=OSError("eof"), **ENDPOINT), SubmissionUncertain),
         (ResponseParserError("a proxy's page"), SubmissionUncertain),
         (faults.EndpointConnectionError(**ENDPOINT), ExecutorUnavailable),
         (faults.ConnectTimeoutError(**ENDPOINT), ExecutorUnavailable),
@@ -285,41 +283,3 @@ def test_a_queue_that_takes_nothing(stubbed: Stubbed) -> None:
     stubbed.batch.add_response("describe_job_queues", answer)
     with pytest.raises(ExecutorUnavailable, match="no machines"):
         stubbed.executor.check()
-
-
-def log_page(*texts: str, forward: str = "f", backward: str = "b") -> dict[str, Any]:
-    events = [{"timestamp": 1704067200000, "message": text, "ingestionTime": 1} for text in texts]
-    return {"events": events, "nextForwardToken": forward, "nextBackwardToken": backward}
-
-
-def asked(limit: int, token: str | None = None, *, head: bool = True) -> dict[str, Any]:
-    stream = {"logGroupName": "group", "logStreamName": "a/b", "startFromHead": head, "limit": limit}
-    return {**stream, **({"nextToken": token} if token else {})}
-
-
-def test_empty_pages_in_a_log_are_followed(stubbed: Stubbed) -> None:
-    """An empty page with a new token is not the end; the same token twice is."""
-    stubbed.logs.add_response("get_log_events", log_page(forward="f1"), asked(10))
-    stubbed.logs.add_response("get_log_events", log_page("one", forward="f2"), asked(10, "f1"))
-    page = stubbed.executor.logs("group:a/b", None, 10)
-    assert ([line.text for line in page.lines], page.next_token) == (["one"], "f2")
-    stubbed.logs.add_response("get_log_events", log_page(forward="f2"), asked(10, "f2"))
-    assert stubbed.executor.logs("group:a/b", "f2", 10).next_token is None
-
-
-def test_the_tail_of_a_log_goes_back_as_far_as_needed(stubbed: Stubbed) -> None:
-    """Pages of the end that are short or empty are joined until there are enough lines, in order."""
-    stubbed.logs.add_response("get_log_events", log_page(backward="b1"), asked(3, head=False))
-    stubbed.logs.add_response("get_log_events", log_page("c", backward="b2"), asked(3, "b1", head=False))
-    stubbed.logs.add_response("get_log_events", log_page("a", "b", backward="b3"), asked(2, "b2", head=False))
-    assert [line.text for line in stubbed.executor.tail("group:a/b", 3)] == ["a", "b", "c"]
-
-
-def test_faults_of_logs(stubbed: Stubbed) -> None:
-    """A token that is none is a ValueError; a CloudWatch that fails makes the log unavailable."""
-    stubbed.logs.add_client_error("get_log_events", "InvalidParameterException", "The specified nextToken is invalid.")
-    with pytest.raises(ValueError, match="token"):
-        stubbed.executor.logs("group:a/b", "mine", 10)
-    stubbed.logs.add_client_error("get_log_events", "ServiceUnavailableException", "later", http_status_code=503)
-    with pytest.raises(ExecutorUnavailable, match="group:a/b"):
-        stubbed.executor.tail("group:a/b", 10)

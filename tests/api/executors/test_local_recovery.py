@@ -11,7 +11,7 @@ import pytest
 
 from api.executors.base import RunState
 from api.executors.local import LocalExecutor
-from api.executors.local_runs import Run, locked
+from api.executors.local_runs import locked
 from tests.api.executors.conftest import LocalLab, ended, params_of, until
 from worker.contract import compute
 from worker.contract.exits import FailureCode
@@ -89,22 +89,21 @@ def test_a_run_whose_supervisors_all_die_fails(lab: LocalLab) -> None:
 
 
 def test_a_worker_that_outlives_its_supervisor_keeps_others_away(lab: LocalLab) -> None:
-    """Where no kernel ties their lives, the lock that the worker inherited keeps a second worker from starting."""
+    """Where the kernel does not tie their lives, the lock that the worker inherited keeps a second from starting."""
     executor = lab.executor()
+    lab.order("a", "orphan", "exit 0")
     executor.submit(params_of("a"))
-    run = Run(lab.state / "runs" / "a")
-    with run.locked() as descriptor:
-        assert descriptor is not None
-        run.save(run.record().begun())
-        orphan = subprocess.Popen(["sleep", "60"], pass_fds=(descriptor,))
-    try:
-        for _ in range(3):
-            assert len(executor.poll(["a"])["a"].attempts) == 1
-        assert lab.trace("a") == []
-    finally:
-        orphan.kill()
-        orphan.wait()
-    assert ended(executor, "a").state is RunState.SUCCEEDED
+    executor.poll([])
+    orphan = lab.worker("a")
+    [supervisor] = lab.supervisors("a")
+    supervisor.kill()
+    until(partial(_gone, lab, supervisor.pid))
+    for _ in range(3):
+        assert len(executor.poll(["a"])["a"].attempts) == 1
+    lab.go("a")
+    assert len(ended(executor, "a").attempts) == 2
+    assert [word for word, _ in lab.trace("a")] == ["start", "stop", "start", "stop"]
+    assert lab.trace("a")[1] == ("stop", orphan)
 
 
 def test_a_machine_that_shuts_down(lab: LocalLab) -> None:
@@ -188,6 +187,28 @@ def test_no_run_has_two_workers(lab: LocalLab) -> None:
             thread.join()
     for name in names:
         assert [word for word, _ in lab.trace(name)] == ["start", "start", "stop"]
+
+
+def test_executors_together_keep_the_bound(lab: LocalLab) -> None:
+    """Several executors that look at one directory at the same moment start no more workers than one is allowed."""
+    executors = [lab.executor(max_workers=1) for _ in range(4)]
+    names = [f"job-{i}" for i in range(8)]
+    for name in names:
+        lab.order(name, "wait")
+        executors[0].submit(params_of(name))
+    together = threading.Barrier(len(executors))
+
+    def poll(executor: LocalExecutor) -> None:
+        together.wait()
+        executor.poll([])
+
+    threads = [threading.Thread(target=poll, args=(executor,)) for executor in executors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    states = [status.state for status in executors[0].poll(names).values()]
+    assert states.count(RunState.RUNNING) == 1
 
 
 def test_the_lock_is_free_once_its_holders_are_gone(tmp_path: Path) -> None:

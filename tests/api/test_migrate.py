@@ -1,0 +1,55 @@
+"""Migrations, on both databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from api import db, migrate
+from api.settings import Settings, StartRefused
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Engine]:
+    made = db.make_engine(Settings(database_url=database_url).database)
+    yield made
+    made.dispose()
+
+
+def test_models_and_migrations_say_the_same(engine: Engine) -> None:
+    """`alembic check` finds nothing that a migration forgot."""
+    migrate.check(engine)
+
+
+def test_every_migration_goes_down_and_up_again(empty: Engine) -> None:
+    """A downgrade to nothing leaves only Alembic's own table, and the upgrade works again after it."""
+    migrate.upgrade(empty)
+    assert "jobs" in inspect(empty).get_table_names()
+    migrate.downgrade(empty, "base")
+    assert inspect(empty).get_table_names() == ["alembic_version"]
+    migrate.upgrade(empty)
+    migrate.check(empty)
+
+
+def test_works_from_any_directory(empty: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The migrations are found beside the package and not in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    migrate.upgrade(empty)
+    migrate.require_current(empty)
+    assert not (tmp_path / "migrations").exists()
+
+
+def test_a_newer_database_is_refused(engine: Engine) -> None:
+    """A database that a newer release migrated is left alone, and the message says what to do."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
+    for start in (migrate.upgrade, migrate.require_current):
+        with pytest.raises(StartRefused, match=r"revision ffff.*newer release"):
+            start(engine)
+
+
+def test_an_older_database_is_refused_until_migrated(empty: Engine) -> None:
+    """A service that does not migrate by itself names the command that does."""
+    with pytest.raises(StartRefused, match="python -m api migrate"):
+        migrate.require_current(empty)

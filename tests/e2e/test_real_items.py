@@ -1,0 +1,158 @@
+"""Real items of CMR-STAC through the whole product: over HTTP in, out of the Parquet by readers nobody here wrote."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import geopandas
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from months import harvested
+from stac_items import READERS, comparable
+
+from hls.client import Client
+from hls.processes import server
+
+from .conftest import Opener, rustac_serving
+
+Api = Callable[[Path, Path], AbstractContextManager[str]]
+
+MONTHS = ["202105", "202106", "202107", "202108"]
+
+
+@contextmanager
+def sample_serving(items: Path, folder: Path) -> Iterator[str]:
+    with server("sample", "--port", "0", "--file", str(items), log=folder / "sample.log") as url:
+        yield url
+
+
+@contextmanager
+def rustac(items: Path, folder: Path) -> Iterator[str]:
+    with rustac_serving(items, log=folder / "rustac.log") as url:
+        yield url
+
+
+def served(url: str) -> list[dict[str, Any]]:
+    """Every item as the API gives it: an API may add to its items' links."""
+    items: dict[str, dict[str, Any]] = {}
+    page = httpx.get(f"{url}/search", params={"limit": 100}).json()
+    while page["features"]:
+        items |= {item["id"]: item for item in page["features"]}
+        following = [link["href"] for link in page["links"] if link["rel"] == "next"]
+        if not following:
+            break
+        page = httpx.get(following[0]).json()
+    return list(items.values())
+
+
+@pytest.mark.parametrize("api", [sample_serving, rustac], ids=["sample", "rustac"])
+def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
+    """Four months of 2021, asked for over HTTP, give the 64 items back to rustac and stac-geoparquet, and the
+    statistics equal a brute-force count of what was served."""
+    with api(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source, open_service(source) as client:
+        harvested(client, MONTHS)
+        items = served(source)
+        assert len(items) == 64
+        partitions = [client.partition(month, "hls-data") for month in MONTHS]
+        for reader in READERS.values():
+            read = [item for partition in partitions for item in reader(partition["path"])]
+            assert comparable(read) == comparable(items)
+        for partition in partitions:
+            _check_statistics(partition, items)
+            _check_readers(Path(partition["path"]), partition["items"])
+        expected = ("ready", True) if api is sample_serving else ("unknown", None)
+        assert {(partition["state"], partition["complete"]) for partition in partitions} == {expected}
+
+
+@pytest.mark.parametrize("api", [sample_serving, rustac], ids=["sample", "rustac"])
+def test_the_34_items_of_the_current_shape(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
+    """STAC 1.1.0 with the storage extension and `s3_` assets."""
+    with api(shared_data / "derived-current-flavour/items_34_derived.json", tmp_path) as source:
+        with open_service(source) as client:
+            harvested(client, ["202510"])
+            partition = client.partition("202510", "hls-data")
+            for reader in READERS.values():
+                assert comparable(reader(partition["path"])) == comparable(served(source))
+            assert partition["items"] == 34
+            _check_readers(Path(partition["path"]), 34)
+
+
+def _check_statistics(partition: dict[str, Any], items: list[dict[str, Any]]) -> None:
+    """Counted anew from the items."""
+    month = f"{partition['yearMonth'][:4]}-{partition['yearMonth'][4:]}"
+    mine = [item for item in items if item["properties"]["datetime"].startswith(month)]
+    clouds = [item["properties"]["eo:cloud_cover"] for item in mine]
+    assert partition["items"] == len(mine)
+    assert partition["collections"] == {
+        name: sum(item["collection"] == name for item in mine) for name in sorted({item["collection"] for item in mine})
+    }
+    assert partition["daysPresent"] == len({item["properties"]["datetime"][:10] for item in mine})
+    assert partition["extent"] == [
+        pick(item["bbox"][corner] for item in mine) for corner, pick in enumerate((min, min, max, max))
+    ]
+    cover = partition["cloudCover"]
+    assert (cover["count"], cover["nulls"], cover["min"], cover["max"]) == (len(mine), 0, min(clouds), max(clouds))
+    assert cover["mean"] == sum(clouds) / len(clouds)
+    assert partition["bytes"] == Path(partition["path"]).stat().st_size
+    days = {day["day"]: day["items"] for day in partition["days"] if day["items"]}
+    assert days == {
+        day: sum(item["properties"]["datetime"].startswith(day) for item in mine)
+        for day in sorted({item["properties"]["datetime"][:10] for item in mine})
+    }
+
+
+def _check_readers(path: Path, rows: int) -> None:
+    """The tools that scientists use open the file, and see geometries, times and numbers."""
+    frame = geopandas.read_parquet(path)
+    assert len(frame) == rows
+    assert frame.geometry.is_valid.all()
+    assert frame.crs.to_epsg() == 4326 or frame.crs.to_string() == "OGC:CRS84"
+    assert pq.read_table(path).num_rows == rows
+    query = 'SELECT count(*), typeof(any_value(datetime)), typeof(any_value("eo:cloud_cover")) FROM read_parquet(?)'
+    row = duckdb.connect().execute(query, [str(path)]).fetchone()
+    assert row == (rows, "TIMESTAMP WITH TIME ZONE", "DOUBLE")
+
+
+def test_the_replayed_search_pages(shared_data: Path, tmp_path: Path, open_service: Opener, replay: "Replay") -> None:
+    """The four pages of a search, with only the host rewritten, give their 12 items."""
+    pages = [json.loads((shared_data / f"derived-current-flavour/search_page{n}_of_4.json").read_text()) for n in range(1, 5)]
+    with replay(pages) as source, open_service(source) as client:
+        harvested(client, ["202510"], collections=["HLSL30_2.0"], bbox=[-93, 46, -92, 47], prefix="replayed")
+        partition = client.partition("202510", "replayed")
+        items = [item for page in pages for item in page["features"]]
+        assert partition["items"] == len(items) == 12
+        assert comparable(READERS["rustac"](partition["path"])) == comparable(items)
+
+
+Replay = Callable[[list[dict[str, Any]]], AbstractContextManager[str]]
+
+
+def test_a_second_dataset_on_the_same_prefix(shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
+    """The service answers 409 and says what to do instead; the worker alone refuses it too, with 64."""
+    import subprocess
+    import sys
+
+    from hls.client import ServiceError
+
+    with sample_serving(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source:
+        with open_service(source) as client:
+            harvested(client, ["202105"], prefix="mine")
+            with pytest.raises(ServiceError, match="another prefix") as refused:
+                client.submit("202106", prefix="mine", bbox=[-103, 40, -101, 42])
+            assert refused.value.status == 409
+        archive = (tmp_path / "service/archive").as_uri()
+        worker = [sys.executable, "-m", "worker", "--year-month=202106", f"--destination={archive}", "--s3-prefix=mine"]
+        ended = subprocess.run(
+            [*worker, "--bounding-box=-103,40,-101,42"],
+            env={"STAC_API_URL": source, "TEMP_DIR": str(tmp_path / "alone"), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 64
+        assert re.search("mine is bound to no box .* choose another prefix", ended.stdout)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.executors.base import ExecutorUnavailable
 from api.logs import request_id
@@ -62,13 +63,22 @@ class ProblemOut(BaseModel):
     errors: list[FieldFault] | None = Field(default=None, description="Every faulty field of a bad request")
 
 
+_REF = "#/components/schemas/{model}"
+
+
+def problem_schemas() -> dict[str, Any]:
+    """The schemas that `documented` refers to, for the components of the OpenAPI description."""
+    schema = ProblemOut.model_json_schema(ref_template=_REF)
+    return schema.pop("$defs") | {ProblemOut.__name__: schema}
+
+
 def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route that may fail so."""
     by_status: dict[int | str, dict[str, Any]] = {}
     for problem in problems:
         entry = by_status.setdefault(
             int(problem.status),
-            {"description": "", "content": {MEDIA_TYPE: {"schema": ProblemOut.model_json_schema()}}},
+            {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model=ProblemOut.__name__)}}}},
         )
         sentence = (problem.__doc__ or "").strip()
         entry["description"] = f"{entry['description']} {sentence}".strip()
@@ -136,15 +146,15 @@ def _problem(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     found = error.errors()
     if any(fault["type"] == "json_invalid" for fault in found):
         reason = found[0].get("ctx", {}).get("error", "it cannot be parsed")
-        return _problem(_request, NotJson(f"The body is not JSON: {reason}. Send a JSON object."))
+        return _problem(request, NotJson(f"The body is not JSON: {reason}. Send a JSON object."))
     faults = field_faults(found)
     detail = "; ".join(f"{fault['field'] or 'body'}: {fault['message']}" for fault in faults)
-    return _problem(_request, BadRequest(detail, errors=faults))
+    return _problem(request, BadRequest(detail, errors=faults))
 
 
 _WORDS = {
@@ -164,11 +174,11 @@ def field_faults(found: Sequence[Any]) -> list[dict[str, str]]:
     return faults
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for bytes that are no text
-        return _problem(_request, NotJson("The body cannot be read as text in UTF-8. Send a JSON object."))
+        return _problem(request, NotJson("The body cannot be read as text in UTF-8. Send a JSON object."))
     words = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address; /docs lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; /docs lists what there is.",
@@ -178,8 +188,18 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
         slug=status.phrase.lower().replace(" ", "-"),
         title=status.phrase,
         detail=words.get(status, str(error.detail)),
-        headers=error.headers,
+        headers=_allowed(request) if status is HTTPStatus.METHOD_NOT_ALLOWED else error.headers,
     )
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Every method that the address takes; Starlette names those of the first route with it only."""
+    methods = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return {"Allow": ", ".join(methods)}
 
 
 def _collision(_request: Request, error: Exception) -> JSONResponse:

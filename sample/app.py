@@ -1,9 +1,9 @@
 """The STAC API: Starlette routes over a catalogue, with CMR-STAC's manners and, on order, its bad ones."""
 
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
@@ -15,7 +15,7 @@ from sample.faults import Faults
 from sample.faults.call import Call
 from sample.log import Record, RequestLog
 from sample.paging import page_of
-from sample.query import BadRequest, SearchRequest, read_search
+from sample.query import BadRequest, read_search, write_cursor
 from sample.reply import Reply, document, refusal, wait_for_client
 
 _GEOJSON = "application/geo+json; charset=utf-8"
@@ -34,8 +34,18 @@ class SampleApi:
         self.stopping = False
         self._compress = compress
 
-    def route(self, path: str, endpoint: Endpoint, *methods: str) -> Route:
-        return Route(path, _Handler(self, endpoint), methods=methods or ("GET",))
+    def routes(self) -> list[Route]:
+        return [
+            Route(path, _Handler(self, endpoint), methods=methods)
+            for path, endpoint, methods in (
+                ("/", self.landing, ("GET",)),
+                ("/conformance", self.conformance, ("GET",)),
+                ("/collections", self.collections, ("GET",)),
+                ("/collections/{name}", self.collection, ("GET",)),
+                ("/collections/{name}/items", self.search, ("GET",)),
+                ("/search", self.search, ("GET", "POST")),
+            )
+        ]
 
     async def landing(self, request: Request, call: Call) -> Reply:
         return await self._answer(call, document(documents.landing_page(_base(request))))
@@ -60,12 +70,14 @@ class SampleApi:
         except BadRequest as error:
             return refusal(400, str(error))
         record = call.record
-        record.parameters, record.cursor = search.parameters, request_cursor(search)
-        found = self.catalog.search(search.query)
-        call.page = page_of(self.faults.visible(found), search)
-        self.faults.advance(call)
-        call.found = self.faults.visible(found)
+        record.parameters = search.parameters
+        record.cursor = write_cursor(search.cursor) if search.cursor else None
+        everything = self.catalog.search(search.query)
+        call.found = self.faults.visible(everything)
         call.page = page_of(call.found, search)
+        if self.faults.advance(call):
+            call.found = self.faults.visible(everything)
+            call.page = page_of(call.found, search)
         refused = await self.faults.answer(call)
         if refused is not None:
             return refused
@@ -104,3 +116,40 @@ class _Handler:
             await self._api.respond(self._endpoint, request, record, send)
         finally:
             self._api.log.end(record)
+
+
+def create_app(
+    catalog: Catalog, faults: Faults | None = None, log: RequestLog | None = None, *, compress: bool = True
+) -> Starlette:
+    """The STAC API as an ASGI application; `app.state.api` is its `SampleApi`.
+
+    Args:
+        catalog: what it serves.
+        faults: how it misbehaves; not at all unless given.
+        log: where it notes its requests.
+        compress: answer in gzip where the client takes it.
+    """
+    api = SampleApi(catalog, faults or Faults(), log or RequestLog(), compress=compress)
+    app = Starlette(routes=api.routes())
+    app.state.api = api
+    return app
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+async def _parameters(request: Request) -> Mapping[str, Any]:
+    """What is searched for: the query of a GET, the body of a POST, and the collection of the path."""
+    if request.method == "POST":
+        try:
+            given = orjson.loads(await request.body() or b"{}")
+        except orjson.JSONDecodeError:
+            raise BadRequest("The body is not JSON.") from None
+        if not isinstance(given, dict):
+            raise BadRequest("The body is not a JSON object.")
+    else:
+        given = dict(request.query_params)
+    if name := request.path_params.get("name"):
+        given = given | {"collections": name}
+    return given

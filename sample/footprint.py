@@ -50,7 +50,7 @@ def footprints(columns: Columns, half_swath: float) -> list[list[Ring]]:
 def _rings(points: Ring) -> list[Ring]:
     """One ring, or those on either side of the antimeridian; longitudes may go past 180 in `points`."""
     west, east = min(x for x, _ in points), max(x for x, _ in points)
-    if -180 <= west and east <= 180:
+    if max(-west, east) <= 180:
         return [_closed(points, 0)]
     border = 180.0 if east > 180 else -180.0
     parts = [

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from sample.catalog import Entry
 from sample.query import SearchRequest
+from sample.source import Entry
 
 
 @dataclass

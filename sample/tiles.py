@@ -67,7 +67,8 @@ def to_degrees(
     latitude = conformal.copy()
     for j, delta in enumerate(_DELTA, start=1):
         latitude += delta * np.sin(2 * j * conformal)
-    return np.degrees(np.arctan2(np.sinh(y), np.cos(x))) + zone * 6 - 183, np.degrees(latitude)
+    longitude: Floats = np.degrees(np.arctan2(np.sinh(y), np.cos(x))) + zone * 6.0 - 183
+    return longitude, np.degrees(latitude)
 
 
 @cache

@@ -17,7 +17,7 @@ from api.jobs.models import Job
 from api.jobs.schemas import EventOut, EventsOut, JobFilter, JobOut, JobsOut, LogsOut
 from worker.contract.job import JobParams
 
-router = APIRouter(tags=["jobs"], responses=documented(Unauthorized, Unavailable))
+router = APIRouter(tags=["jobs"], responses=documented(Unauthorized, BadRequest, Unavailable))
 
 Key = Annotated[
     str | None,

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sample.catalog import DAY_MS, Entry, milliseconds
 from sample.faults.rule import Fault
 from sample.log import Record
 from sample.paging import Page
+from sample.source import DAY_MS, Entry, milliseconds
 
 
 @dataclass

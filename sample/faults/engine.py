@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
-from sample.catalog import DAY_MS, Entry, milliseconds
 from sample.faults.answers import ANSWERS
 from sample.faults.call import Call
 from sample.faults.kinds import KINDS
@@ -13,6 +12,7 @@ from sample.faults.pages import PAGES, spoil_items
 from sample.faults.rule import Fault
 from sample.faults.state import State
 from sample.reply import Reply
+from sample.source import DAY_MS, Entry, milliseconds
 
 _DRIP_SECONDS = 30.0
 
@@ -29,10 +29,7 @@ class Faults:
     def replace(self, faults: Iterable[Fault | str]) -> None:
         """Misbehave otherwise from now on; none is a source that is well again."""
         rules = [Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults]
-        self._states = [
-            State(rule, Random(f"{self._seed} {number} {rule.kind}"))  # noqa: S311  reproducible, not secret
-            for number, rule in enumerate(rules)
-        ]
+        self._states = [State(rule, Random(f"{self._seed} {number} {rule.kind}")) for number, rule in enumerate(rules)]
 
     def _at(self, stage: str) -> list[State]:
         return [state for state in self._states if KINDS[state.fault.kind].stage == stage]
@@ -44,11 +41,10 @@ class Faults:
                 found = [entry for entry in found if not _concerns(state.fault, entry)]
         return found
 
-    def advance(self, call: Call) -> None:
-        """Ingest and remove, if this request is the one."""
-        for state in self._at("catalog"):
-            if state.fired == 0:
-                state.fires(call)
+    def advance(self, call: Call) -> bool:
+        """Ingest and remove, if this request is the one; says whether it was."""
+        came_or_went = [state.fires(call) for state in self._at("catalog") if state.fired == 0]
+        return any(came_or_went)
 
     async def answer(self, call: Call) -> Reply | None:
         """The answer in place of the right one, if any."""

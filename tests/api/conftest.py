@@ -9,7 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -76,30 +76,38 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", reconcile_seconds=0.02, progress_seconds=0)
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Serves an app over HTTP on 127.0.0.1 until the test ends; gives a client for it."""
-    with ExitStack() as stack:
-
-        def start(app: FastAPI, **headers: str) -> httpx.Client:
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-            thread.start()
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join(30)
-                assert not thread.is_alive(), "the server does not stop"
-
-            stack.callback(stop)
+@contextmanager
+def _served(app: FastAPI, **headers: str) -> Iterator[httpx.Client]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
             while not server.started:
                 assert thread.is_alive(), "the server ended by itself"
                 time.sleep(0.005)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            return stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False))
+            with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive(), "the server does not stop"
 
-        yield start
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serves an app over HTTP on 127.0.0.1 until the test ends; gives a client that sends the given headers."""
+    with ExitStack() as stack:
+        yield lambda app, **headers: stack.enter_context(_served(app, **headers))
+
+
+@pytest.fixture(scope="module")
+def empty_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a service that stays without jobs, for all tests of a module."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), reconcile=False)
+    with _served(create_app(settings, executor=MemoryExecutor())) as client:
+        yield client
 
 
 @pytest.fixture

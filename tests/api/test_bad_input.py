@@ -38,7 +38,7 @@ def refused(client: httpx.Client, content: str | bytes, **headers: str) -> httpx
         ({"yearMonth": "202401", "bbox": [0, 0, 1, "north"]}, "bbox", "'north' is not a number"),
         ({"yearMonth": "202401", "bbox": "California"}, "bbox", "four numbers"),
         ({"yearMonth": "202401", "month": "202401"}, "month", "unknown field"),
-        ({"yearMonth": "202401", "collections": ["HLSX30"]}, "collections", "unknown collection HLSX30"),
+        ({"yearMonth": "202401", "collections": ["HLSX30"]}, "collections", "unknown collection 'HLSX30'"),
         ({"yearMonth": "202401", "collections": []}, "collections", "no collection given"),
         ({"yearMonth": "202401", "prefix": "../x"}, "prefix", "may not hold '..'"),
         ({"yearMonth": "202401", "prefix": "_jobs/x"}, "prefix", "starts with '_'"),
@@ -48,9 +48,9 @@ def refused(client: httpx.Client, content: str | bytes, **headers: str) -> httpx
         ({"yearMonth": "202401", "allowShrink": "perhaps"}, "allowShrink", "boolean"),
     ],
 )
-def test_a_faulty_field_is_named(quiet_client: httpx.Client, body: dict[str, Any], field: str, message: str) -> None:
+def test_a_faulty_field_is_named(empty_client: httpx.Client, body: dict[str, Any], field: str, message: str) -> None:
     """422 with the field's name and the contract's own words for what is wrong with it."""
-    problem = refused(quiet_client, json.dumps(body)).json()
+    problem = refused(empty_client, json.dumps(body)).json()
     assert (problem["status"], problem["type"]) == (422, "urn:hls:problem:invalid-request")
     (fault,) = problem["errors"]
     assert fault["field"] == field
@@ -59,48 +59,48 @@ def test_a_faulty_field_is_named(quiet_client: httpx.Client, body: dict[str, Any
     assert fault["message"] in problem["detail"]
 
 
-def test_every_faulty_field_is_named(quiet_client: httpx.Client) -> None:
+def test_every_faulty_field_is_named(empty_client: httpx.Client) -> None:
     """Three faults are told in one reply."""
     body = {"yearMonth": "202413", "bbox": [1], "extra": 1}
-    problem = refused(quiet_client, json.dumps(body)).json()
+    problem = refused(empty_client, json.dumps(body)).json()
     assert [fault["field"] for fault in problem["errors"]] == ["yearMonth", "bbox", "extra"]
 
 
 @pytest.mark.parametrize(
     "content", ["{", "yearMonth=202401", "{'yearMonth': '202401'}", b"\xff\xfe{", b'{"a": "\xff"}']
 )
-def test_a_body_that_is_not_json(quiet_client: httpx.Client, content: str | bytes) -> None:
+def test_a_body_that_is_not_json(empty_client: httpx.Client, content: str | bytes) -> None:
     """400, and the message says what to send."""
-    problem = refused(quiet_client, content).json()
+    problem = refused(empty_client, content).json()
     assert (problem["status"], problem["type"]) == (400, "urn:hls:problem:not-json")
     assert "Send a JSON object" in problem["detail"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '"202401"', "null", "7"])
-def test_json_that_is_no_object(quiet_client: httpx.Client, content: str) -> None:
+def test_json_that_is_no_object(empty_client: httpx.Client, content: str) -> None:
     """422 for the body as a whole."""
-    problem = refused(quiet_client, content).json()
+    problem = refused(empty_client, content).json()
     assert problem["status"] == 422
     assert [fault["field"] for fault in problem["errors"]] == [""]
 
 
-def test_json_under_another_name(quiet_client: httpx.Client) -> None:
+def test_json_under_another_name(empty_client: httpx.Client) -> None:
     """A body without its content type is not guessed at; the message names the header."""
-    reply = quiet_client.post("/jobs", content=b'{"yearMonth": "202401"}', headers={"Content-Type": "text/plain"})
+    reply = empty_client.post("/jobs", content=b'{"yearMonth": "202401"}', headers={"Content-Type": "text/plain"})
     assert reply.status_code == 422
     assert "Content-Type: application/json" in reply.json()["detail"]
 
 
-def test_a_key_that_is_no_key(quiet_client: httpx.Client) -> None:
+def test_a_key_that_is_no_key(empty_client: httpx.Client) -> None:
     """An empty or endless Idempotency-Key is refused."""
     for key in ("", "x" * 256):
-        problem = refused(quiet_client, '{"yearMonth": "202401"}', **{"Idempotency-Key": key}).json()
+        problem = refused(empty_client, '{"yearMonth": "202401"}', **{"Idempotency-Key": key}).json()
         assert [fault["field"] for fault in problem["errors"]] == ["Idempotency-Key"]
 
 
-def test_unknown_addresses_and_methods(quiet_client: httpx.Client) -> None:
+def test_unknown_addresses_and_methods(empty_client: httpx.Client) -> None:
     """404 and 405 are problems like any other, and 405 says what is allowed."""
-    missing, wrong = quiet_client.get("/nothing/here"), quiet_client.delete("/jobs")
+    missing, wrong = empty_client.get("/nothing/here"), empty_client.delete("/jobs")
     assert (missing.status_code, missing.json()["type"]) == (404, "urn:hls:problem:not-found")
     assert (wrong.status_code, wrong.json()["type"]) == (405, "urn:hls:problem:method-not-allowed")
     assert "GET" in wrong.headers["allow"]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import botocore.endpoint
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
@@ -33,7 +32,7 @@ def bucket(s3_root: str) -> S3Store:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts; nobody waits."""
     seconds: list[float] = []
-    monkeypatch.setattr(botocore.endpoint.time, "sleep", seconds.append)
+    monkeypatch.setattr("botocore.endpoint.time.sleep", seconds.append)
     return seconds
 
 

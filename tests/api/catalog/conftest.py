@@ -1,7 +1,5 @@
-"""Fixtures for the catalogue: an engine, an archive in a directory, a migrated database, and the app over all three."""
+"""Fixtures for the catalogue: an engine, an archive in a directory, sessions, and a client over all three."""
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -9,12 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from api import db, errors, migrate
+from api import errors
 from api.catalog.engine import Engine
 from api.catalog.routes import router
 from api.catalog.service import CatalogService
@@ -22,15 +19,16 @@ from api.jobs.models import Job
 from api.settings import Settings
 from storage import Store
 from storage.local import LocalStore
+from tests.api.conftest import Serve
 from worker.contract.job import JobParams
 
 Sessions = Callable[[], AbstractContextManager[Session]]
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with Engine() as engine:
-        yield engine
+def duck() -> Iterator[Engine]:
+    with Engine() as duck:
+        yield duck
 
 
 @pytest.fixture
@@ -39,53 +37,32 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def catalog(store: Store, engine: Engine) -> CatalogService:
-    return CatalogService(store, engine)
+def catalog(store: Store, duck: Engine) -> CatalogService:
+    return CatalogService(store, duck)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = db.make_engine(f"sqlite:///{tmp_path / 'test.sqlite'}")
-    migrate.upgrade(database)
-    yield database
-    database.dispose()
+def sessions(engine: Database) -> Sessions:
+    """Sessions whose block is a transaction, on each kind of database."""
 
-
-@pytest.fixture
-def sessions(database: Database) -> Sessions:
     @contextmanager
     def session() -> Iterator[Session]:
-        with Session(database, expire_on_commit=False) as session, session.begin():
+        with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     return session
 
 
 @pytest.fixture
-def client(database: Database, catalog: CatalogService, tmp_path: Path) -> Iterator[httpx.Client]:
+def client(engine: Database, catalog: CatalogService, settings: Settings, serve: Serve) -> httpx.Client:
+    """A client of the catalogue alone: nothing but the test looks at the archive."""
     app = FastAPI()
-    app.state.engine = database
+    app.state.engine = engine
     app.state.catalog = catalog
-    app.state.settings = Settings(data_dir=tmp_path)
+    app.state.settings = settings
     errors.install(app)
     app.include_router(router)
-    with _served(app) as address, httpx.Client(base_url=address, timeout=30) as client:
-        yield client
-
-
-@contextmanager
-def _served(app: FastAPI) -> Iterator[str]:
-    """The app behind a real server; gives its address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    return serve(app)
 
 
 def add_job(session: Session, job_id: str, *, prefix: str = "hls-data", month: str = "202402", ended: bool) -> None:

@@ -19,10 +19,10 @@ from worker.contract import layout
 from worker.contract.result import PROVENANCE_KEY
 
 
-def _examine(engine: Engine, folder: Path, content: bytes) -> Statistics:
+def _examine(duck: Engine, folder: Path, content: bytes) -> Statistics:
     path = folder / "data.parquet"
     path.write_bytes(content)
-    return engine.statistics(str(path), MONTH)
+    return duck.statistics(str(path), MONTH)
 
 
 def _assert_exact(found: Statistics, rows: list[Row]) -> None:
@@ -68,26 +68,26 @@ def _assert_exact(found: Statistics, rows: list[Row]) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 7, 5000])
-def test_statistics_are_exact(engine: Engine, tmp_path: Path, number: int) -> None:
+def test_statistics_are_exact(duck: Engine, tmp_path: Path, number: int) -> None:
     """Every figure equals a brute-force count, floats to the last digit."""
     rows = rows_of(MONTH, number, seed=number)
-    found = _examine(engine, tmp_path, parquet_bytes(rows, provenance_of(rows)))
+    found = _examine(duck, tmp_path, parquet_bytes(rows, provenance_of(rows)))
     _assert_exact(found, rows)
     assert found.summary.notes == []
 
 
-def test_statistics_from_a_bucket(engine: Engine, s3_root: str) -> None:
+def test_statistics_from_a_bucket(duck: Engine, s3_root: str) -> None:
     """A file in a bucket is read with the endpoint and credentials of the environment."""
     store = open_store(s3_root)
     rows = put_partition(store, 2000)
     key = layout.partition_key("hls-data", MONTH)
-    _assert_exact(engine.statistics(store.locate(key), MONTH), rows)
+    _assert_exact(duck.statistics(store.locate(key), MONTH), rows)
     with pytest.raises(Unreadable):
-        engine.statistics(store.locate("hls-data/year=2024/month=01/data.parquet"), MONTH)
+        duck.statistics(store.locate("hls-data/year=2024/month=01/data.parquet"), MONTH)
 
 
 def test_credentials_are_found_anew_for_each_reading(
-    engine: Engine, s3_root: str, monkeypatch: pytest.MonkeyPatch
+    duck: Engine, s3_root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials that were replaced since the last reading are used: a service may be up for weeks."""
     store = open_store(s3_root)
@@ -96,15 +96,15 @@ def test_credentials_are_found_anew_for_each_reading(
     with monkeypatch.context() as expired:
         expired.setenv("AWS_SECRET_ACCESS_KEY", "expired")
         with pytest.raises(Unreadable):
-            engine.statistics(uri, MONTH)
-    assert engine.statistics(uri, MONTH).items == 50
+            duck.statistics(uri, MONTH)
+    assert duck.statistics(uri, MONTH).items == 50
 
 
-def test_the_footer_is_told(engine: Engine, tmp_path: Path) -> None:
+def test_the_footer_is_told(duck: Engine, tmp_path: Path) -> None:
     """Our own file says what it was made of; row groups and sizes come from the footer too."""
     rows = rows_of(MONTH, 25)
     content = parquet_bytes(rows, provenance_of(rows, job_id="abc"), group_rows=10)
-    found = _examine(engine, tmp_path, content)
+    found = _examine(duck, tmp_path, content)
     assert found.provenance is not None
     assert found.provenance.job_id == "abc"
     assert found.detail.footer is not None
@@ -116,21 +116,21 @@ def test_the_footer_is_told(engine: Engine, tmp_path: Path) -> None:
     assert 0 < groups.compressed_bytes < len(content)
 
 
-def test_a_footer_that_does_not_fit_is_not_believed(engine: Engine, tmp_path: Path) -> None:
+def test_a_footer_that_does_not_fit_is_not_believed(duck: Engine, tmp_path: Path) -> None:
     """A file that was rewritten with fewer rows, or moved to another month, keeps no claim to be complete."""
     rows = rows_of(MONTH, 10)
-    shortened = _examine(engine, tmp_path, parquet_bytes(rows[:6], provenance_of(rows)))
+    shortened = _examine(duck, tmp_path, parquet_bytes(rows[:6], provenance_of(rows)))
     assert shortened.provenance is None
     assert "10 items of 202402, but the file holds 6" in shortened.summary.notes[0]
-    moved = _examine(engine, tmp_path, parquet_bytes(rows, provenance_of(rows, MONTH.next())))
+    moved = _examine(duck, tmp_path, parquet_bytes(rows, provenance_of(rows, MONTH.next())))
     assert moved.provenance is None
     broken = pa.schema(list(SCHEMA), metadata={PROVENANCE_KEY: b"{"})
-    found = _examine(engine, tmp_path, parquet_bytes(rows, schema=broken))
+    found = _examine(duck, tmp_path, parquet_bytes(rows, schema=broken))
     assert (found.items, found.provenance) == (10, None)
     assert "is not valid" in found.summary.notes[0]
 
 
-def test_month_and_day_borders(engine: Engine, tmp_path: Path) -> None:
+def test_month_and_day_borders(duck: Engine, tmp_path: Path) -> None:
     """Days are half-open in UTC; items of another month or without datetime are counted apart and noted."""
     rows = rows_of(MONTH, 6)
     tick = timedelta(microseconds=1)
@@ -144,7 +144,7 @@ def test_month_and_day_borders(engine: Engine, tmp_path: Path) -> None:
     ]
     for row, moment in zip(rows, moments, strict=True):
         row["datetime"] = moment
-    found = _examine(engine, tmp_path, parquet_bytes(rows))
+    found = _examine(duck, tmp_path, parquet_bytes(rows))
     assert found.detail.days is not None
     assert {day.day.day: day.items for day in found.detail.days if day.items} == {1: 2, 29: 1}
     assert (found.detail.outside_month, found.detail.without_datetime) == (2, 1)
@@ -154,17 +154,17 @@ def test_month_and_day_borders(engine: Engine, tmp_path: Path) -> None:
     ]
 
 
-def test_doubled_items_are_counted(engine: Engine, tmp_path: Path) -> None:
+def test_doubled_items_are_counted(duck: Engine, tmp_path: Path) -> None:
     """Rows that repeat an id are counted and noted."""
     rows = rows_of(MONTH, 5)
-    found = _examine(engine, tmp_path, parquet_bytes([*rows, rows[0], rows[0], rows[1]]))
+    found = _examine(duck, tmp_path, parquet_bytes([*rows, rows[0], rows[0], rows[1]]))
     assert found.detail.duplicated_ids == 3
     assert "items whose id another item has too: 3" in found.summary.notes
 
 
-def test_no_items(engine: Engine, tmp_path: Path) -> None:
+def test_no_items(duck: Engine, tmp_path: Path) -> None:
     """A partition without items has counts of nought and no ranges."""
-    found = _examine(engine, tmp_path, parquet_bytes([], provenance_of([])))
+    found = _examine(duck, tmp_path, parquet_bytes([], provenance_of([])))
     assert (found.items, found.summary.collections, found.summary.days_present) == (0, {}, 0)
     assert found.summary.extent is None
     assert found.summary.cloud_cover is not None
@@ -172,17 +172,17 @@ def test_no_items(engine: Engine, tmp_path: Path) -> None:
     assert found.provenance is not None
 
 
-def test_a_file_of_another_shape_gives_what_it_can(engine: Engine, tmp_path: Path) -> None:
+def test_a_file_of_another_shape_gives_what_it_can(duck: Engine, tmp_path: Path) -> None:
     """Times as text, whole numbers as cloud cover, no box and no collection: counted, with a note on what is lost."""
     schema = pa.schema(
         [("id", pa.large_string()), ("datetime", pa.string()), ("eo:cloud_cover", pa.int32()), ("bbox", pa.string())]
     )
-    rows = [
+    rows: list[Row] = [
         {"id": "a", "datetime": "2024-02-03T23:59:59.5Z", "eo:cloud_cover": 5, "bbox": "x"},
         {"id": "b", "datetime": "2024-02-03T23:59:59-02:00", "eo:cloud_cover": None, "bbox": None},
         {"id": "c", "datetime": "yesterday", "eo:cloud_cover": 100, "bbox": None},
     ]
-    found = _examine(engine, tmp_path, parquet_bytes(rows, schema=schema))
+    found = _examine(duck, tmp_path, parquet_bytes(rows, schema=schema))
     assert found.items == 3
     assert found.summary.last_datetime == datetime(2024, 2, 4, 1, 59, 59, tzinfo=UTC)
     assert found.detail.days is not None
@@ -199,9 +199,11 @@ def test_a_file_of_another_shape_gives_what_it_can(engine: Engine, tmp_path: Pat
     ]
 
 
-def test_a_file_that_holds_no_items_at_all(engine: Engine, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_items_at_all(duck: Engine, tmp_path: Path) -> None:
     """A table of something else is counted, and all that it does not tell is null."""
-    found = _examine(engine, tmp_path, parquet_bytes([{"price": 1.0}] * 4, schema=pa.schema([("price", pa.float64())])))
+    found = _examine(
+        duck, tmp_path, parquet_bytes([{"price": 1.0} for _ in range(4)], schema=pa.schema([("price", pa.float64())]))
+    )
     assert found.items == 4
     assert len(found.summary.notes) == 5
     assert found.detail.model_dump(exclude={"row_groups"}) == dict.fromkeys(
@@ -209,24 +211,24 @@ def test_a_file_that_holds_no_items_at_all(engine: Engine, tmp_path: Path) -> No
     )
 
 
-def test_a_box_across_the_antimeridian_spans_the_world(engine: Engine, tmp_path: Path) -> None:
+def test_a_box_across_the_antimeridian_spans_the_world(duck: Engine, tmp_path: Path) -> None:
     """A box whose west is greater than its east, as GeoParquet has it, widens the extent to -180 and 180."""
     rows = rows_of(MONTH, 1)
     rows[0]["bbox"] = {"xmin": 179.5, "ymin": -17.0, "xmax": -179.5, "ymax": -16.0}
-    assert _examine(engine, tmp_path, parquet_bytes(rows)).summary.extent == (-180.0, -17.0, 180.0, -16.0)
+    assert _examine(duck, tmp_path, parquet_bytes(rows)).summary.extent == (-180.0, -17.0, 180.0, -16.0)
 
 
-def test_files_that_cannot_be_read(engine: Engine, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read(duck: Engine, tmp_path: Path) -> None:
     """What is no Parquet, is cut short, has a broken page or is not there ends in one kind of error with a reason."""
     whole = parquet_bytes(rows_of(MONTH, 500))
     broken = bytearray(whole)
     broken[4:2000] = b"\xff" * 1996
     for content in (b"not parquet at all", whole[: len(whole) // 2], whole[-200:], bytes(broken), b"PAR1PAR1"):
         with pytest.raises(Unreadable, match=r"\w"):
-            _examine(engine, tmp_path, content)
+            _examine(duck, tmp_path, content)
     with pytest.raises(Unreadable, match="No such file"):
-        engine.statistics(str(tmp_path / "absent.parquet"), MONTH)
-    assert _examine(engine, tmp_path, whole).items == 500
+        duck.statistics(str(tmp_path / "absent.parquet"), MONTH)
+    assert _examine(duck, tmp_path, whole).items == 500
 
 
 def test_memory_is_bounded_and_calls_run_side_by_side(tmp_path: Path) -> None:
@@ -236,16 +238,16 @@ def test_memory_is_bounded_and_calls_run_side_by_side(tmp_path: Path) -> None:
     paths = [tmp_path / f"{index}.parquet" for index in range(8)]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
-    with Engine(memory_limit="64MB", threads=1) as engine, ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda path: engine.statistics(str(path), MONTH).items, paths))
+    with Engine(memory_limit="64MB", threads=1) as duck, ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda path: duck.statistics(str(path), MONTH).items, paths))
     assert found == [1000 * (index % 3 + 1) for index in range(8)]
 
 
-def test_no_extension_and_no_file_is_within_reach_of_sql(engine: Engine, tmp_path: Path) -> None:
+def test_no_extension_and_no_file_is_within_reach_of_sql(duck: Engine, tmp_path: Path) -> None:
     """DuckDB loads nothing from the network and opens no files: reading is pyarrow's business."""
     path = tmp_path / "data.parquet"
     path.write_bytes(parquet_bytes(rows_of(MONTH, 1)))
-    with engine._connection.cursor() as cursor:
+    with duck._connection.cursor() as cursor:
         settings = (
             "SELECT current_setting('autoinstall_known_extensions'), current_setting('autoload_known_extensions')"
         )

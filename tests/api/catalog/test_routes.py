@@ -21,6 +21,9 @@ from worker.contract.collections import COLLECTIONS
 from worker.contract.documents import DatasetBinding
 from worker.contract.month import Month
 
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the kind of database."""
+
 Sessions = Callable[[], AbstractContextManager[Session]]
 
 
@@ -139,6 +142,7 @@ def test_one_month_in_depth(client: httpx.Client, catalog: CatalogService, store
     assert body["download"] == {"url": "/partitions/202402/data?prefix=a/b", "expiresAt": None}
 
 
+@one_database
 def test_the_file_is_served_from_a_directory(
     client: httpx.Client, catalog: CatalogService, store: Store, sessions: Sessions
 ) -> None:
@@ -157,8 +161,9 @@ def test_the_file_is_served_from_a_directory(
     assert client.get(url).status_code == 404
 
 
+@one_database
 def test_the_file_is_linked_in_a_bucket(
-    client: httpx.Client, catalog: CatalogService, engine: Engine, s3_root: str, sessions: Sessions
+    client: httpx.Client, catalog: CatalogService, duck: Engine, s3_root: str, sessions: Sessions
 ) -> None:
     """In a bucket the link is signed, works without any key, and ends after a quarter of an hour."""
     catalog.archive = store = open_store(s3_root)
@@ -175,6 +180,7 @@ def test_the_file_is_linked_in_a_bucket(
     assert httpx.get(redirection.headers["location"]).content == whole
 
 
+@one_database
 def test_an_unreadable_file_is_shown(
     client: httpx.Client, catalog: CatalogService, store: Store, sessions: Sessions
 ) -> None:
@@ -193,6 +199,7 @@ def test_an_unreadable_file_is_shown(
     assert [place["key"] for place in body["refresh"]["ignored"]] == ["hls-data/"]
 
 
+@one_database
 def test_the_list_reads_no_file(
     client: httpx.Client, catalog: CatalogService, store: Store, sessions: Sessions
 ) -> None:
@@ -227,6 +234,7 @@ BAD = {
 }
 
 
+@one_database
 @pytest.mark.parametrize("address", BAD)
 def test_bad_input(client: httpx.Client, address: str) -> None:
     """Months, prefixes, ranges and states that cannot be are 422 with the contract's own words."""

@@ -52,7 +52,7 @@ def _ignored(sessions: Sessions) -> dict[str, str]:
     return {row["key"]: row["reason"] for row in last.ignored}
 
 
-def test_a_refresh_takes_in_what_is_there(archive: str, engine: Engine, sessions: Sessions) -> None:
+def test_a_refresh_takes_in_what_is_there(archive: str, duck: Engine, sessions: Sessions) -> None:
     """On a directory and on S3: partitions of every dataset with their figures, and the bindings; not the jobs' folder."""
     store = open_store(archive)
     rows = put_partition(store, 40, job_id="job-7")
@@ -60,7 +60,7 @@ def test_a_refresh_takes_in_what_is_there(archive: str, engine: Engine, sessions
     box = DatasetBinding(bbox=BBox(170, -20, -170, 10), collections=(L30,))
     store.put(layout.dataset_key("a/b"), box.to_json())
     store.put("_jobs/x/days/2024-02-01.parquet", b"staged")
-    service = CatalogService(store, engine)
+    service = CatalogService(store, duck)
     outcome = service.refresh(sessions)
     assert (outcome.taken, outcome.removed, outcome.failed, outcome.ignored) == (2, 0, 0, 0)
     found = _partitions(sessions)
@@ -77,19 +77,19 @@ def test_a_refresh_takes_in_what_is_there(archive: str, engine: Engine, sessions
 
 def test_each_file_is_read_once(store: Store, sessions: Sessions) -> None:
     """Statistics are taken once for each path and ETag, whether a job or a refresh meets the file first."""
-    with CountingEngine() as engine:
-        service = CatalogService(store, engine)
+    with CountingEngine() as duck:
+        service = CatalogService(store, duck)
         put_partition(store)
         with sessions() as session:
             service.register(session, "hls-data", MONTH, "job-1")
         service.refresh(sessions)
         with sessions() as session:
             service.register(session, "hls-data", MONTH, "job-1")
-        assert len(engine.read) == 1
+        assert len(duck.read) == 1
         put_partition(store, 60)
         service.refresh(sessions)
         service.refresh(sessions)
-        assert len(engine.read) == 2
+        assert len(duck.read) == 2
     assert _partitions(sessions)["hls-data", "202402"].items == 60
 
 
@@ -111,7 +111,7 @@ def test_what_is_gone_is_forgotten(catalog: CatalogService, store: Store, sessio
     assert _partitions(sessions) == {}
 
 
-def test_bad_company_spoils_nothing(archive: str, engine: Engine, sessions: Sessions) -> None:
+def test_bad_company_spoils_nothing(archive: str, duck: Engine, sessions: Sessions) -> None:
     """Corrupt, empty and foreign files and folders that are no partitions: each shown or passed over, with its reason."""
     store = open_store(archive)
     whole = parquet_bytes(rows_of(MONTH, 300))
@@ -126,7 +126,7 @@ def test_bad_company_spoils_nothing(archive: str, engine: Engine, sessions: Sess
     store.put("Photos/dog.jpg", b"dog")
     store.put("HLS/year=2024/month=01/data.parquet", whole)
     store.put("other/_dataset.json", b"{}")
-    outcome = CatalogService(store, engine).refresh(sessions)
+    outcome = CatalogService(store, duck).refresh(sessions)
     assert (outcome.taken, outcome.failed) == (4, 0)
     found = {month: row for (_prefix, month), row in _partitions(sessions).items()}
     assert {month: row.items for month, row in found.items()} == {
@@ -177,7 +177,7 @@ def test_many_strangers_are_counted_and_not_all_named(
     assert ignored[""] == "20 more objects are passed over and not named here"
 
 
-def test_a_file_that_is_replaced_while_it_is_read(store: Store, engine: Engine, sessions: Sessions) -> None:
+def test_a_file_that_is_replaced_while_it_is_read(store: Store, duck: Engine, sessions: Sessions) -> None:
     """The figures belong to the ETag that stands beside them, though another file came in between."""
 
     class Racing(CountingEngine):

@@ -1,0 +1,201 @@
+"""Submission neither loses a job nor doubles it, on both databases."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api import db
+from api.executors.base import RunState
+from api.executors.memory import MemoryExecutor
+from api.jobs.states import JobState
+from worker.contract import layout
+
+
+def test_a_pending_job_is_submitted_once(hand: Any, executor: MemoryExecutor) -> None:
+    """Several passes make one run, told of the archive, the stage and the job, with several days at a time."""
+    job_id = hand.put()
+    hand.turn(3)
+    ((ref, params),) = executor.submitted.items()
+    assert (params.job_id, params.stage_id, params.parallel) == (job_id, job_id, True)
+    assert params.destination == hand.store.uri
+    job = hand.job(job_id)
+    assert (job.state, job.run_ref, job.definition) == (JobState.SUBMITTED, ref, "memory:1")
+    assert job.submitting_since is None
+
+
+def test_jobs_are_submitted_in_the_order_of_their_arrival(hand: Any, executor: MemoryExecutor) -> None:
+    """First come, first served."""
+    ids = [hand.put(f"2023{month:02d}") for month in range(1, 6)]
+    hand.turn()
+    assert [params.job_id for params in executor.submitted.values()] == ids
+
+
+def test_a_throttled_job_stays_pending_and_says_why(hand: Any, executor: MemoryExecutor) -> None:
+    """429 is no failure: the pass pauses, the job's body says why it waits, and the next pass submits it."""
+    first, second = hand.put("202401"), hand.put("202402")
+    executor.throttle()
+    hand.turn()
+    assert executor.submitted == {}
+    assert hand.job(first).submitting_since is None
+    assert "too many requests" in hand.job(first).native_reason
+    assert hand.job(second).native_reason is None
+    hand.turn()
+    assert [params.job_id for params in executor.submitted.values()] == [first, second]
+    assert hand.job(first).native_reason is None or "too many" not in hand.job(first).native_reason
+
+
+def test_an_executor_that_is_away_is_waited_for(hand: Any, executor: MemoryExecutor) -> None:
+    """Nothing fails while the executor cannot be reached; the jobs go on when it is back."""
+    job_id = hand.put()
+    executor.outage = "closed"
+    hand.turn(3)
+    assert hand.job(job_id).state is JobState.PENDING
+    executor.outage = None
+    hand.turn()
+    assert hand.job(job_id).state is JobState.SUBMITTED
+
+
+def test_a_refused_job_fails_as_bad_request(hand: Any, executor: MemoryExecutor) -> None:
+    """What the executor will never take ends the job, with its reason and what to do."""
+    job_id = hand.put()
+    executor.refuse()
+    hand.turn()
+    job = hand.job(job_id)
+    assert (job.state, job.failure_code) == (JobState.FAILED, "BAD_REQUEST")
+    assert "refused, as ordered" in job.failure_message
+    assert "Submit a corrected job" in job.failure_message
+
+
+def test_a_lost_reply_makes_no_second_run(hand: Any, executor: MemoryExecutor) -> None:
+    """The submission arrived and its reply did not: the run is found by its name, also when the list lags."""
+    patient = hand.wait(lookup=60)
+    job_id = patient.put()
+    executor.lag(2)
+    executor.lose_replies()
+    patient.turn(3)
+    assert patient.job(job_id).state is JobState.PENDING
+    patient.turn()
+    assert patient.job(job_id).run_ref == "run-1"
+    assert list(executor.submitted) == ["run-1"]
+    assert any("found the submission by its name as run-1" in reason for reason in patient.story(job_id))
+
+
+def test_a_lost_submission_is_sent_again_after_a_while(hand: Any, executor: MemoryExecutor) -> None:
+    """It is looked up until its time is over, and only then sent a second time."""
+    patient = hand.wait(lookup=60)
+    job_id = patient.put()
+    executor.lose_submissions()
+    patient.turn(3)
+    assert executor.submitted == {}
+    patient.change(job_id, submitting_since=db.now() - timedelta(seconds=61))
+    patient.turn()
+    assert patient.job(job_id).run_ref == "run-1"
+
+
+def test_a_crash_before_the_submission_loses_nothing(hand: Any, executor: MemoryExecutor) -> None:
+    """The mark stands, the executor was never called: the job is submitted by whoever leads next."""
+    job_id = hand.put()
+    hand.change(job_id, submitting_since=db.now())
+    hand.turn()
+    assert hand.job(job_id).run_ref == "run-1"
+    assert len(executor.submitted) == 1
+
+
+def test_a_crash_after_the_submission_doubles_nothing(hand: Any, executor: MemoryExecutor) -> None:
+    """The executor took it, and the service died before it could write so: the run is adopted in the state it has."""
+    job_id = hand.put()
+    hand.turn()
+    executor.start("run-1")
+    hand.change(
+        job_id, state=JobState.PENDING, submitting_since=db.now() - timedelta(hours=1), run_ref=None, definition=None
+    )
+    hand.turn()
+    job = hand.job(job_id)
+    assert (job.run_ref, job.state) == ("run-1", JobState.RUNNING)
+    assert len(executor.submitted) == 1
+
+
+def test_of_two_runs_one_is_kept(hand: Any, executor: MemoryExecutor) -> None:
+    """A list that lags longer than the wait makes a double; once both are seen, one is stopped."""
+    job_id = hand.put()
+    executor.lag(1)
+    executor.lose_replies(2)
+    hand.turn(2)  # sends, finds nothing, sends again
+    assert len(executor.submitted) == 2
+    hand.turn(2)
+    runs = executor.poll(list(executor.submitted))
+    assert sum(not run.state.ended for run in runs.values()) == 1
+    assert not runs[hand.job(job_id).run_ref].state.ended
+
+
+def test_a_submission_that_another_leader_overtook_is_stopped(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leader that slept in the middle of its call finds the job with another run, and stops its own."""
+    job_id = hand.put()
+    submit = executor.submit
+
+    def slow(params: Any) -> Any:
+        mine = submit(params)
+        other = submit(params)
+        hand.change(job_id, state=JobState.SUBMITTED, run_ref=other.ref, submitting_since=None)
+        return mine
+
+    monkeypatch.setattr(executor, "submit", slow)
+    hand.turn()
+    assert hand.job(job_id).run_ref == "run-2"
+    assert executor.terminated == {"run-1": "another run does this job"}
+
+
+def test_a_cancel_that_meets_an_unconfirmed_submission(hand: Any, executor: MemoryExecutor) -> None:
+    """Never found: cancelled, with a decision in the archive should it arrive late. Found: stopped like any other."""
+    lost, found = hand.put("202401"), hand.put("202402")
+    executor.lose_submissions()
+    patient = hand.wait(lookup=60)
+    patient.turn()
+    patient.cancel(lost)
+    assert patient.job(lost).state is JobState.PENDING
+    hand.turn()
+    assert hand.job(lost).state is JobState.CANCELLED
+    assert b'"cancel"' in hand.store.get(layout.decision_key(lost))
+    hand.change(found, state=JobState.PENDING, submitting_since=db.now(), run_ref=None)
+    hand.cancel(found)
+    hand.turn(2)
+    assert hand.job(found).state is JobState.CANCELLED
+    assert executor.poll(["run-1"])["run-1"].state is RunState.FAILED
+
+
+def test_a_cancel_during_a_throttled_submission(hand: Any, executor: MemoryExecutor, monkeypatch: Any) -> None:
+    """Asked while the submission was under way, which then did not happen: cancelled and never submitted."""
+    job_id = hand.put()
+    submit = executor.submit
+
+    def cancelled_meanwhile(params: Any) -> Any:
+        hand.cancel(job_id)
+        return submit(params)
+
+    monkeypatch.setattr(executor, "submit", cancelled_meanwhile)
+    executor.throttle()
+    hand.turn(2)
+    assert hand.job(job_id).state is JobState.CANCELLED
+    assert executor.submitted == {}
+
+
+def test_one_job_that_cannot_be_submitted_does_not_stop_the_others(
+    hand: Any, executor: MemoryExecutor, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unexpected fault of one submission is logged, and the next job has its turn."""
+    first, second = hand.put("202401"), hand.put("202402")
+    submit = executor.submit
+
+    def fragile(params: Any) -> Any:
+        if params.job_id == first:
+            raise RuntimeError("broken")
+        return submit(params)
+
+    monkeypatch.setattr(executor, "submit", fragile)
+    hand.turn()
+    assert hand.job(second).state is JobState.SUBMITTED
+    assert hand.job(first).state is JobState.PENDING
+    assert any(record.__dict__.get("job") == first and record.exc_info for record in caplog.records)

@@ -35,4 +35,5 @@ def install(app: FastAPI) -> None:
         description["components"]["schemas"] |= problem_schemas()
         return description
 
-    app.openapi = openapi  # type: ignore[method-assign]  FastAPI's documented way to extend the description
+    # FastAPI's documented way to extend the description.
+    app.openapi = openapi  # type: ignore[method-assign]

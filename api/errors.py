@@ -69,7 +69,7 @@ _REF = "#/components/schemas/{model}"
 def problem_schemas() -> dict[str, Any]:
     """The schemas that `documented` refers to, for the components of the OpenAPI description."""
     schema = ProblemOut.model_json_schema(ref_template=_REF)
-    return schema.pop("$defs") | {ProblemOut.__name__: schema}
+    return {**schema.pop("$defs"), ProblemOut.__name__: schema}
 
 
 def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from sample.log import Record, RequestLog
 from sample.paging import page_of
 from sample.query import BadRequest, read_search, write_cursor
 from sample.reply import Reply, document, refusal, wait_for_client
+from sample.source import TooWide
 
 _GEOJSON = "application/geo+json; charset=utf-8"
 _COMPRESS_FROM = 1000  # bytes
@@ -67,12 +68,12 @@ class SampleApi:
     async def search(self, request: Request, call: Call) -> Reply:
         try:
             search = read_search(await _parameters(request))
-        except BadRequest as error:
+            everything = self.catalog.search(search.query)
+        except (BadRequest, TooWide) as error:
             return refusal(400, str(error))
         record = call.record
         record.parameters = search.parameters
         record.cursor = write_cursor(search.cursor) if search.cursor else None
-        everything = self.catalog.search(search.query)
         call.found = self.faults.visible(everything)
         call.page = page_of(call.found, search)
         if self.faults.advance(call):

@@ -17,7 +17,12 @@ from worker.contract.month import FIRST_MONTH, Month
 
 DAY_MS = 86_400_000
 _L30_SHARE = 0.4
+_MOST_DAYS = 400
 _EPOCH = date(1970, 1, 1)
+
+
+class TooWide(Exception):
+    """The time range covers more days than can be generated while a client waits: narrow `datetime` to a year."""
 
 
 class Entry(Protocol):
@@ -40,7 +45,11 @@ class Source(Protocol):
     """Where the entries come from."""
 
     def between(self, collection: str, first: int | None, last: int | None) -> Iterator[Entry]:
-        """Entries whose [start, end] has a moment in common with [first, last]; None is without an end."""
+        """Entries whose [start, end] has a moment in common with [first, last]; None is without an end.
+
+        Raises:
+            TooWide: more days than this source can look at.
+        """
 
 
 class GeneratedSource:
@@ -61,6 +70,8 @@ class GeneratedSource:
             return
         low = self._first if first is None else max(self._first, _day(first) - timedelta(days=1))
         high = self._last if last is None else min(self._last, _day(last))
+        if (high - low).days > _MOST_DAYS:
+            raise TooWide(TooWide.__doc__)
         for day in (low + timedelta(days=n) for n in range((high - low).days + 1)):
             for granule in self._granules(collection, day):
                 if _meets(granule, first, last):

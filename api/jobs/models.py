@@ -62,6 +62,7 @@ class Job(SQLModel, table=True):
     submitting_since: datetime | None = Field(
         default=None, sa_type=UtcDateTime, description="A submission was begun and not yet confirmed"
     )
+    submissions: int = Field(default=0, description="How often it was sent: more than once may have made doubles")
     run_ref: str | None = Field(default=None, sa_type=String(256), description="The executor's id of the run")
     definition: str | None = Field(default=None, sa_type=String(256))
     native_status: str | None = Field(default=None, sa_type=String(64))

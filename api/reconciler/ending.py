@@ -71,10 +71,12 @@ def last_words(log_tail: Sequence[str]) -> str | None:
 def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) -> None:
     """End the job, or follow another run of it that is still under way."""
     if context.store.head(layout.result_key(job.id)) is not None:
+        _stop_doubles(context, job)
         _register(context, job)
         reason = "its result is there" if ending.code is None else f"its result is there, although: {ending.what}"
         _finish(context, job, JobState.SUCCEEDED, context.executor.name, reason, _facts(context, job, status))
     elif job.cancel_requested_at is not None and _cancel_holds(context, job):
+        _stop_doubles(context, job)
         actor = job.cancel_requested_by or ACTOR
         _finish(context, job, JobState.CANCELLED, actor, ending.what, _facts(context, job, status))
     elif not _follow_double(context, job, ending):
@@ -86,6 +88,12 @@ def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) ->
 
 def _cancel_holds(context: Context, job: Job) -> bool:
     return (job.cancel_outcome or settle_cancel(context, job)) == ACCEPTED
+
+
+def _stop_doubles(context: Context, job: Job) -> None:
+    """A submission that was sent twice may have made a run that nobody follows."""
+    if job.submissions > 1:
+        stop_doubles(context, context.executor.find(job.run_name), job.run_ref)
 
 
 def _register(context: Context, job: Job) -> None:
@@ -112,7 +120,7 @@ def _follow_double(context: Context, job: Job, ending: Ending) -> bool:
         return True
 
     context.settle(job.id, decide)
-    stop_doubles(context, runs, other)
+    stop_doubles(context, runs, other.ref)
     return True
 
 

@@ -48,6 +48,12 @@ class Reconciler:
             if self._thread.is_alive():
                 logger.warning("does not stop in time", extra={"action": "stop"})
 
+    def close(self) -> None:
+        """Wait for what goes on beside the passes, and give up the lead."""
+        self._stop.set()
+        self._side.shutdown(wait=True)
+        self._leader.resign()
+
     def run(self) -> None:
         """Pass after pass, until `stop`."""
         logger.info("starts", extra={"action": "start"})
@@ -60,8 +66,7 @@ class Reconciler:
                     logger.exception("pass failed", extra={"action": "pass"})
                 self._stop.wait(self._interval)
         finally:
-            self._side.shutdown(wait=True)
-            self._leader.resign()
+            self.close()
             logger.info("stopped", extra={"action": "stop"})
 
     def pass_once(self) -> bool:

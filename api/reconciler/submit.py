@@ -55,13 +55,16 @@ def _advance(context: Context, job: Job) -> None:
 def _send(context: Context, job: Job) -> None:
     """Mark, submit, record. Raises `Throttled` and `ExecutorUnavailable`, with the mark taken off."""
     with context.session() as session:
-        marked = jobs.change(session, session.merge(job, load=False), submitting_since=db.now(), native_reason=None)
+        row = session.merge(job, load=False)
+        sent = {"submissions": job.submissions + 1, "native_reason": None}
+        marked = jobs.change(session, row, submitting_since=db.now(), **sent)
     if not marked:
         return
     try:
         submission = context.executor.submit(_run_params(context, job))
     except (Throttled, ExecutorUnavailable) as error:
-        context.settle(job.id, _change(submitting_since=None, native_reason=str(error)))
+        not_sent = {"submissions": job.submissions, "native_reason": str(error)}
+        context.settle(job.id, _change(submitting_since=None, **not_sent))
         raise
     except SubmissionRefused as error:
         _refuse(context, job, error)
@@ -111,7 +114,7 @@ def _look_up(context: Context, job: Job) -> None:
     if runs:
         chosen = best(runs)
         adopt(context, job, chosen.ref, chosen.definition, reason="found the submission by its name")
-        stop_doubles(context, runs, chosen)
+        stop_doubles(context, runs, chosen.ref)
     elif job.submitting_since is not None and db.now() - job.submitting_since >= context.timings.lookup:
         if job.cancel_requested_at is not None:
             # Should the submission arrive after all, its run must not publish.
@@ -128,11 +131,12 @@ def best(runs: Sequence[RunStatus]) -> RunStatus:
     return next((run for state in order for run in runs if run.state is state), runs[-1])
 
 
-def stop_doubles(context: Context, runs: Sequence[RunStatus], chosen: RunStatus) -> None:
+def stop_doubles(context: Context, runs: Sequence[RunStatus], chosen: str | None) -> None:
+    """Stop every run that is under way but the chosen one."""
     for run in runs:
-        if run.ref != chosen.ref and not run.state.ended:
+        if run.ref != chosen and not run.state.ended:
             logger.warning("double stopped", extra={"action": "double", "run": run.ref})
-            context.executor.terminate(run.ref, f"a double of {chosen.ref}")
+            context.executor.terminate(run.ref, f"a double of {chosen}")
 
 
 def _end_unsubmitted(context: Context, job: Job) -> None:

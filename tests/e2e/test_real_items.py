@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,16 +14,17 @@ import geopandas
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from apis import replaying, rustac_serving
 from months import harvested
 from stac_items import READERS, comparable
 
-from hls.client import Client
+from hls.client import Client, ServiceError
 from hls.processes import server
 
-from .conftest import Opener, rustac_serving
-
+Opener = Callable[[str], AbstractContextManager[Client]]
 Api = Callable[[Path, Path], AbstractContextManager[str]]
 
+CMR_STAC = "https://cmr.earthdata.nasa.gov/stac/LPCLOUD"
 MONTHS = ["202105", "202106", "202107", "202108"]
 
 
@@ -54,7 +57,10 @@ def served(url: str) -> list[dict[str, Any]]:
 def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
     """Four months of 2021, asked for over HTTP, give the 64 items back to rustac and stac-geoparquet, and the
     statistics equal a brute-force count of what was served."""
-    with api(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source, open_service(source) as client:
+    with (
+        api(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source,
+        open_service(source) as client,
+    ):
         harvested(client, MONTHS)
         items = served(source)
         assert len(items) == 64
@@ -72,14 +78,14 @@ def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_ser
 @pytest.mark.parametrize("api", [sample_serving, rustac], ids=["sample", "rustac"])
 def test_the_34_items_of_the_current_shape(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
     """STAC 1.1.0 with the storage extension and `s3_` assets."""
-    with api(shared_data / "derived-current-flavour/items_34_derived.json", tmp_path) as source:
-        with open_service(source) as client:
-            harvested(client, ["202510"])
-            partition = client.partition("202510", "hls-data")
-            for reader in READERS.values():
-                assert comparable(reader(partition["path"])) == comparable(served(source))
-            assert partition["items"] == 34
-            _check_readers(Path(partition["path"]), 34)
+    file = shared_data / "derived-current-flavour/items_34_derived.json"
+    with api(file, tmp_path) as source, open_service(source) as client:
+        harvested(client, ["202510"])
+        partition = client.partition("202510", "hls-data")
+        for reader in READERS.values():
+            assert comparable(reader(partition["path"])) == comparable(served(source))
+        assert partition["items"] == 34
+        _check_readers(Path(partition["path"]), 34)
 
 
 def _check_statistics(partition: dict[str, Any], items: list[dict[str, Any]]) -> None:
@@ -118,27 +124,22 @@ def _check_readers(path: Path, rows: int) -> None:
     assert row == (rows, "TIMESTAMP WITH TIME ZONE", "DOUBLE")
 
 
-def test_the_replayed_search_pages(shared_data: Path, tmp_path: Path, open_service: Opener, replay: "Replay") -> None:
+def test_the_replayed_search_pages(shared_data: Path, open_service: Opener) -> None:
     """The four pages of a search, with only the host rewritten, give their 12 items."""
-    pages = [json.loads((shared_data / f"derived-current-flavour/search_page{n}_of_4.json").read_text()) for n in range(1, 5)]
-    with replay(pages) as source, open_service(source) as client:
+    pages = [
+        json.loads((shared_data / f"derived-current-flavour/search_page{n}_of_4.json").read_text()) for n in range(1, 5)
+    ]
+    with replaying(pages, CMR_STAC) as source, open_service(source) as client:
         harvested(client, ["202510"], collections=["HLSL30_2.0"], bbox=[-93, 46, -92, 47], prefix="replayed")
         partition = client.partition("202510", "replayed")
-        items = [item for page in pages for item in page["features"]]
+        served = json.dumps([item for page in pages for item in page["features"]]).replace(CMR_STAC, source)
+        items = json.loads(served)
         assert partition["items"] == len(items) == 12
         assert comparable(READERS["rustac"](partition["path"])) == comparable(items)
 
 
-Replay = Callable[[list[dict[str, Any]]], AbstractContextManager[str]]
-
-
 def test_a_second_dataset_on_the_same_prefix(shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
     """The service answers 409 and says what to do instead; the worker alone refuses it too, with 64."""
-    import subprocess
-    import sys
-
-    from hls.client import ServiceError
-
     with sample_serving(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source:
         with open_service(source) as client:
             harvested(client, ["202105"], prefix="mine")

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from storage import Store
+from worker import geoparquet
 from worker.contract import layout
 from worker.contract.collections import COLLECTIONS
 from worker.contract.columns import COLUMNS, SCHEMA_VERSION, ListOf, Scalar, Struct, Type
@@ -104,10 +105,12 @@ def provenance_of(
 def parquet_bytes(
     rows: Sequence[Row], provenance: Provenance | None = None, *, schema: pa.Schema = SCHEMA, group_rows: int = 1000
 ) -> bytes:
-    """A Parquet file; without provenance it is one that our worker did not write."""
+    """A Parquet file; without provenance it is one that our worker did not write, and no GeoParquet."""
     table = pa.Table.from_pylist(list(rows), schema=schema)
     if provenance is not None:
-        table = table.replace_schema_metadata({PROVENANCE_KEY: provenance.to_json()})
+        extra = {PROVENANCE_KEY: provenance.to_json().decode()}
+        footer = geoparquet.metadata(geometry_types=["Polygon"], bbox=None, collections={}, extra=extra)
+        table = table.replace_schema_metadata(footer)
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=group_rows)
     return sink.getvalue()

@@ -139,9 +139,16 @@ def test_the_database_itself_keeps_a_partition_to_one_active_job(
     """Even code that asks nobody cannot insert a second active job, in whichever state the first one is."""
     job, _ = put(transaction, params())
     move(transaction, job, *states)
-    copy = {"prefix": job.prefix, "year_month": job.year_month, "params": job.params, "stage_id": "x"}
+    second = Job(
+        id="0" * 16,
+        prefix=job.prefix,
+        year_month=job.year_month,
+        params=job.params,
+        stage_id="x",
+        created_at=db.now(),
+    )
     with pytest.raises(IntegrityError), transaction() as session:
-        store.add(session, Job(id="0" * 16, created_at=db.now(), **copy), actor="test", reason="forced")
+        store.add(session, second, actor="test", reason="forced")
 
 
 def test_cancelling_what_was_never_submitted_ends_it(transaction: Sessions) -> None:

@@ -68,8 +68,11 @@ class Hand:
     def turn(self, times: int = 1) -> None:
         """One pass, every step of which must go well."""
         reconciler = Reconciler(self.context, interval=0.01)
-        for _ in range(times):
-            assert reconciler.pass_once()
+        try:
+            for _ in range(times):
+                assert reconciler.pass_once()
+        finally:
+            reconciler.close()
 
     def decide(self, job_id: str, run: str) -> None:
         """As the worker does in the moment before it publishes."""

@@ -116,17 +116,40 @@ def test_a_crash_after_the_submission_doubles_nothing(hand: Any, executor: Memor
     assert len(executor.submitted) == 1
 
 
-def test_of_two_runs_one_is_kept(hand: Any, executor: MemoryExecutor) -> None:
-    """A list that lags longer than the wait makes a double; once both are seen, one is stopped."""
+def test_of_two_runs_that_are_seen_one_is_kept(hand: Any, executor: MemoryExecutor) -> None:
+    """A list that lags longer than the wait makes a double: the run that is ahead is adopted, the other stopped."""
     job_id = hand.put()
     executor.lag(1)
-    executor.lose_replies(2)
+    executor.lose_replies()
+    executor.lose_replies()
     hand.turn(2)  # sends, finds nothing, sends again
-    assert len(executor.submitted) == 2
+    assert list(executor.submitted) == ["run-1", "run-2"]
+    executor.start("run-2")
+    executor.find(hand.job(job_id).run_name)  # so long until the list shows both
+    hand.turn()
+    assert hand.job(job_id).run_ref == "run-2"
+    assert list(executor.terminated) == ["run-1"]
+
+
+@pytest.mark.parametrize("end", ["succeed", "cancel"])
+def test_a_double_that_shows_up_later_is_stopped_at_the_end(hand: Any, executor: MemoryExecutor, end: str) -> None:
+    """The second run was not listed yet when the first was adopted; when the job ends, it is stopped."""
+    job_id = hand.put()
+    executor.lag(1)
+    executor.lose_replies()
     hand.turn(2)
-    runs = executor.poll(list(executor.submitted))
-    assert sum(not run.state.ended for run in runs.values()) == 1
-    assert not runs[hand.job(job_id).run_ref].state.ended
+    hand.change(job_id, state=JobState.PENDING, submitting_since=db.now(), run_ref=None)
+    hand.turn()
+    assert hand.job(job_id).run_ref == "run-1"
+    assert executor.terminated == {}
+    if end == "succeed":
+        hand.write_result(job_id)
+        executor.succeed("run-1")
+    else:
+        hand.cancel(job_id)
+    hand.turn(2)
+    assert hand.job(job_id).state.ended
+    assert "run-2" in executor.terminated
 
 
 def test_a_submission_that_another_leader_overtook_is_stopped(

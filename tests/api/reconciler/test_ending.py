@@ -1,0 +1,300 @@
+"""How jobs end: by the archive first, then by the executor's word, with every failure explained."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api import db
+from api.executors.base import ExecutorUnavailable
+from api.executors.memory import MemoryExecutor
+from api.jobs.models import Job
+from api.jobs.states import JobState
+from storage import StorageError
+from worker.contract import layout
+from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
+
+
+@pytest.fixture
+def running(hand: Any, executor: MemoryExecutor) -> str:
+    """The id of a job whose run, `run-1`, is under way."""
+    job_id: str = hand.put()
+    hand.turn()
+    executor.start("run-1")
+    hand.turn()
+    assert hand.job(job_id).state is JobState.RUNNING
+    return job_id
+
+
+def test_a_job_succeeds_once_its_result_is_there(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """The executor's success and `result.json` together are ours."""
+    hand.write_result(running)
+    executor.succeed("run-1")
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.failure_code) == (JobState.SUCCEEDED, None)
+    assert job.ended_at is not None
+
+
+def test_success_without_a_result_is_a_failure(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """An executor that says SUCCEEDED while nothing was written is not believed."""
+    executor.succeed("run-1")
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.failure_code) == (JobState.FAILED, "APP")
+    assert "wrote no result" in job.failure_message
+
+
+def test_a_result_goes_before_the_exit_code(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """A worker killed after it wrote its result has done its work; the event tells of the kill."""
+    hand.write_result(running)
+    executor.fail("run-1", 137)
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+    assert "although: The worker ended with exit code 137" in hand.story(running)[-1]
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "failure", "code"),
+    [
+        *[(int(exit_code), None, code) for exit_code, code in FAILURE_OF_EXIT.items()],
+        (1, None, FailureCode.APP),
+        (139, None, FailureCode.APP),
+        (137, FailureCode.OUT_OF_MEMORY, FailureCode.OUT_OF_MEMORY),
+        (None, FailureCode.TIMEOUT, FailureCode.TIMEOUT),
+        (None, FailureCode.INTERRUPTED, FailureCode.INTERRUPTED),
+        (None, FailureCode.IMAGE, FailureCode.IMAGE),
+        (None, FailureCode.CAPACITY, FailureCode.CAPACITY),
+        (None, None, FailureCode.APP),
+    ],
+)
+def test_every_failure_is_explained(
+    hand: Any,
+    executor: MemoryExecutor,
+    running: str,
+    exit_code: int | None,
+    failure: FailureCode | None,
+    code: FailureCode,
+) -> None:
+    """Code, what happened in the worker's words too, what to do, and the executor's own reason."""
+    words = {"level": "error", "message": "the slice 2024-01-07T06:00/12:00 was refused", "action": "end"}
+    executor.log("run-1", "something else", json.dumps(words))
+    executor.fail("run-1", exit_code, reason="Host EC2 terminated", failure=failure)
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.failure_code) == (JobState.FAILED, code)
+    assert REMEDY[code] in job.failure_message
+    assert "the slice 2024-01-07T06:00/12:00 was refused" in job.failure_message
+    assert "(memory: Host EC2 terminated)" in job.failure_message
+    if exit_code is not None:
+        assert f"exit code {exit_code}" in job.failure_message
+    assert job.log_tail == ["something else", json.dumps(words)]
+    assert hand.story(running)[-1] == job.failure_message
+
+
+def test_attempts_go_back_and_forth(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """An executor's own retry leads from running back to submitted, and the last attempt ends the job."""
+    executor.interrupt("run-1", reason="Host EC2 terminated")
+    hand.turn()
+    job = hand.job(running)
+    assert job.state is JobState.SUBMITTED
+    assert [attempt["exit_code"] for attempt in job.attempts] == [75]
+    executor.start("run-1")
+    hand.turn()
+    executor.fail("run-1", ExitCode.INTERRUPTED)
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.failure_code, len(job.attempts)) == (JobState.FAILED, "INTERRUPTED", 2)
+    assert "in the last of 2 attempts" in job.failure_message
+
+
+def test_a_state_that_is_told_again_is_no_event(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """Passes without news change nothing: no event, no new version of the row beyond readings of progress."""
+    patient = hand.wait(progress=3600)
+    before = patient.job(running)
+    patient.turn(3)
+    assert patient.job(running).version == before.version
+    assert len(patient.story(running)) == 3
+
+
+def test_an_unknown_run_is_lost_after_a_while(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """It may come back within the time; after it the job ends as LOST, and says what to do."""
+    patient = hand.wait(lost=60)
+    executor.vanish("run-1")
+    patient.turn(2)
+    job = patient.job(running)
+    assert job.state is JobState.RUNNING
+    assert job.missing_since is not None
+    patient.change(running, missing_since=db.now() - timedelta(seconds=61))
+    patient.turn()
+    job = patient.job(running)
+    assert (job.state, job.failure_code) == (JobState.FAILED, "LOST")
+    assert "has not known the run run-1 since" in job.failure_message
+    assert "Retry" in job.failure_message
+
+
+def test_a_run_that_is_known_again_is_not_lost(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """A gap in what the executor tells leaves no trace."""
+    hand.wait(lost=60).turn()
+    hand.change(running, missing_since=db.now())
+    hand.turn()
+    assert hand.job(running).missing_since is None
+    assert hand.job(running).state is JobState.RUNNING
+
+
+def test_a_lost_run_with_a_result_has_succeeded(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """What the archive holds goes before what the executor has forgotten."""
+    executor.vanish("run-1")
+    hand.write_result(running)
+    hand.turn(2)
+    assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def test_a_failed_run_gives_way_to_its_double(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """A run that ends with 76 because its double publishes: the job follows the double to its end."""
+    executor.submit(executor.submitted["run-1"])
+    executor.start("run-2")
+    hand.decide(running, "run-2")
+    executor.fail("run-1", ExitCode.CANCELLED)
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.run_ref) == (JobState.RUNNING, "run-2")
+    hand.write_result(running)
+    executor.succeed("run-2")
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def test_a_superseded_run_without_its_double_is_a_conflict(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """76 without a cancel, a result or another run: the job fails, and says that another run had decided."""
+    hand.decide(running, "elsewhere")
+    executor.fail("run-1", ExitCode.CANCELLED)
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.failure_code) == (JobState.FAILED, "CONFLICT")
+    assert "another run of this job had decided" in job.failure_message
+
+
+def test_a_cancel_in_time(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """The decision is in the archive before the run is stopped; the job ends as cancelled, by whom is told."""
+    hand.cancel(running)
+    hand.turn(2)
+    assert hand.job(running).state is JobState.CANCELLED
+    assert json.loads(hand.store.get(layout.decision_key(running)))["action"] == "cancel"
+    assert executor.terminated == {"run-1": "cancelled by ada"}
+    assert "the cancel holds: no run may publish any more" in hand.story(running)
+
+
+def test_a_cancel_too_late(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """The worker had decided to publish: it is left alone, the job succeeds, and one event says that it was too late."""
+    hand.decide(running, "run-1")
+    hand.cancel(running)
+    hand.turn(2)
+    assert executor.terminated == {}
+    hand.write_result(running)
+    executor.succeed("run-1")
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+    assert sum("too late" in reason for reason in hand.story(running)) == 1
+
+
+def test_a_cancel_that_finds_the_run_ended(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """Asked after the worker had finished and before anybody looked: published, and told as too late."""
+    hand.decide(running, "run-1")
+    hand.write_result(running)
+    executor.succeed("run-1")
+    hand.cancel(running)
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+    assert sum("too late" in reason for reason in hand.story(running)) == 1
+
+
+def test_a_cancel_between_a_look_and_its_consequence(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reconciler has seen the end, the cancel comes, then the end is written: never without the event."""
+    hand.write_result(running)
+    executor.succeed("run-1")
+    tail = executor.tail
+
+    def cancelled_meanwhile(log_ref: str, limit: int) -> Any:
+        hand.cancel(running)
+        return tail(log_ref, limit)
+
+    monkeypatch.setattr(executor, "tail", cancelled_meanwhile)
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+    assert sum("too late" in reason for reason in hand.story(running)) == 1
+
+
+def test_a_stop_that_is_lost_is_repeated(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to stop that had no effect is made again, after a while and not in each pass."""
+    asked: list[str] = []
+    monkeypatch.setattr(executor, "terminate", lambda ref, _reason: asked.append(ref))
+    patient = hand.wait(terminate_again=60)
+    patient.cancel(running)
+    patient.turn(3)
+    assert asked == ["run-1"]
+    patient.change(running, terminated_at=db.now() - timedelta(seconds=61))
+    patient.turn()
+    assert asked == ["run-1", "run-1"]
+
+
+def test_a_cancelled_run_that_vanishes_is_cancelled(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """It is not LOST: nothing was published, which is what was asked for."""
+    executor.vanish("run-1")
+    hand.cancel(running)
+    hand.turn(3)
+    assert hand.job(running).state is JobState.CANCELLED
+
+
+def test_an_archive_that_is_away_ends_nothing(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While `result.json` cannot be looked for, success and failure are both open: the job waits for the archive."""
+    hand.write_result(running)
+    executor.fail("run-1", 1)
+
+    def away(_key: str) -> None:
+        raise StorageError("the archive is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hand.store, "head", away)
+        hand.turn()
+        assert hand.job(running).state is JobState.RUNNING
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def test_a_log_that_cannot_be_read_ends_the_job_without_it(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last lines are kept where they can be had; a job does not wait for them."""
+
+    def away(_log_ref: str, _limit: int) -> None:
+        raise ExecutorUnavailable("no logs")
+
+    monkeypatch.setattr(executor, "tail", away)
+    executor.fail("run-1", 1)
+    hand.turn()
+    assert (hand.job(running).state, hand.job(running).log_tail) == (JobState.FAILED, None)
+
+
+def test_runs_are_polled_a_hundred_at_a_time(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """250 active jobs are asked for in three calls, each job once."""
+    patient = hand.wait(lost=60)
+    with hand.context.session() as session:
+        for number in range(250):
+            values = {"id": f"{number:016x}", "state": JobState.SUBMITTED, "run_ref": f"run-{number}"}
+            dataset = {"prefix": f"p{number}", "year_month": "202401", "params": "{}", "stage_id": "x"}
+            session.add(Job.model_validate({**values, **dataset, "created_at": db.now()}))
+    calls: list[list[str]] = []
+    monkeypatch.setattr(executor, "poll", lambda refs: calls.append(list(refs)) or {})
+    patient.turn()
+    assert [len(refs) for refs in calls] == [100, 100, 50]
+    assert len({ref for refs in calls for ref in refs}) == 250

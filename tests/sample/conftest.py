@@ -1,0 +1,73 @@
+"""Fixtures of the tests of the sample catalogue."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sample.catalog import Catalog
+from sample.faults import Fault
+from sample.server import Running, running
+
+JANUARY = "2024-01-01T00:00:00Z/2024-01-31T23:59:59.999Z"
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """Some 700 granules a month."""
+    return Catalog.generated(items_per_month=700, seed=1)
+
+
+@pytest.fixture(scope="session")
+def served(catalog: Catalog) -> Iterator[Running]:
+    """The catalogue, served well."""
+    with running(catalog) as server:
+        yield server
+
+
+@pytest.fixture
+def client(served: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.url) as client:
+        yield client
+
+
+@pytest.fixture
+def faulty(catalog: Catalog) -> Iterator[Callable[..., tuple[Running, httpx.Client]]]:
+    """Starts a server that misbehaves, and a client of it."""
+    with running(catalog) as server, httpx.Client(base_url=server.url, timeout=5) as client:
+
+        def misbehave(*faults: Fault | str) -> tuple[Running, httpx.Client]:
+            server.faults.replace(faults)
+            return server, client
+
+        yield misbehave
+
+
+@pytest.fixture(scope="session")
+def current_items(shared_data: Path) -> list[dict[str, Any]]:
+    """The 34 items in the shape that CMR-STAC serves today."""
+    text = (shared_data / "derived-current-flavour/items_34_derived.json").read_text(encoding="utf-8")
+    features: list[dict[str, Any]] = json.loads(text)["features"]
+    return features
+
+
+@pytest.fixture(scope="session")
+def error_replies(shared_data: Path) -> dict[str, Any]:
+    """Name of the file to status, headers and body."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (shared_data / "errors").glob("*.json")}
+
+
+def pages(client: httpx.Client, **parameters: Any) -> list[dict[str, Any]]:
+    """Every page of a search, by following `next`."""
+    reply = client.get("/search", params=parameters)
+    found = [reply.raise_for_status().json()]
+    while href := next_link(found[-1]):
+        found.append(client.get(href).raise_for_status().json())
+    return found
+
+
+def next_link(page: dict[str, Any]) -> str | None:
+    return next((link["href"] for link in page["links"] if link["rel"] == "next"), None)

@@ -56,3 +56,7 @@ lint: install  ## style, types, import directions
 fmt: install  ## put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: install  ## write the README's tables of settings anew
+	PYTHONPATH=tests/support $(BIN)/python -m settings_tables

@@ -17,6 +17,7 @@ from api.settings import ENV_PREFIX, Settings, StartRefused, load
 REFUSED = 78
 """Exit code of a service that cannot start; EX_CONFIG in sysexits.h."""
 _GRACE_SECONDS = 10
+_BACKLOG = 2048
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +50,7 @@ def _serve(settings: Settings) -> int:
         app = create_app(settings)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
+        listener.listen(_BACKLOG)  # from here on a caller waits for the answer, and is not refused
         url = f"http://{shown}:{port}"
         sys.stdout.write(json.dumps({"action": "serve", "url": url, "docs": f"{url}/docs"}) + "\n")
         sys.stdout.flush()

@@ -1,16 +1,31 @@
 """Bring the database to this release's schema, from any working directory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
-from api.settings import StartRefused
+from api.settings import ENV_PREFIX, StartRefused
 
 SCRIPTS = Path(__file__).parent.parent / "migrations"
+
+
+@contextmanager
+def _connection(engine: Engine) -> Iterator[Connection]:
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except OperationalError as error:
+        raise StartRefused(
+            f"The database {engine.url.render_as_string()} cannot be used ({error.orig}). "
+            f"Check {ENV_PREFIX}DATABASE_URL, and that the database runs."
+        ) from error
 
 
 def _config() -> Config:
@@ -22,7 +37,7 @@ def _config() -> Config:
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Migrate forwards. Raises `StartRefused` for a database that a newer release has migrated."""
     config = _config()
-    with engine.connect() as connection:
+    with _connection(engine) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
         _refuse_newer(config, current)
         connection.rollback()
@@ -33,7 +48,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrate backwards, to a revision or `base`."""
     config = _config()
-    with engine.connect() as connection:
+    with _connection(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
 
@@ -41,7 +56,7 @@ def downgrade(engine: Engine, revision: str) -> None:
 def check(engine: Engine) -> None:
     """Raises `alembic.util.CommandError` where the models and the migrations say different things."""
     config = _config()
-    with engine.connect() as connection:
+    with _connection(engine) as connection:
         config.attributes["connection"] = connection
         command.check(config)
 
@@ -49,7 +64,7 @@ def check(engine: Engine) -> None:
 def require_current(engine: Engine) -> None:
     """Raises `StartRefused` for a database that is not at this release's schema."""
     config = _config()
-    with engine.connect() as connection:
+    with _connection(engine) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     _refuse_newer(config, current)
     head = ScriptDirectory.from_config(config).get_current_head()

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.contract import compute
@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     def _drop_empty(cls, given: Any) -> Any:
         """An empty variable is one that is not set, as in many deployment tools."""
         return {name: value for name, value in given.items() if value != ""}
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
+            raise ValueError("write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return url
 
     @model_validator(mode="after")
     def _key_for_the_world(self) -> Self:

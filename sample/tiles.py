@@ -88,7 +88,7 @@ def on_land(longitude: Floats, latitude: Floats) -> NDArray[np.bool_]:
 
 @cache
 def land_tiles() -> Tiles:
-    """Every 100 km square of MGRS over land that reaches a quarter degree or more into its own zone, by name."""
+    """Every 100 km square of MGRS over land that reaches a tenth of a degree or more into its own zone, by name."""
     zone, south, column, row = (
         axis.ravel() for axis in np.meshgrid(np.arange(1, 61), [0, 1], np.arange(1, 9), np.arange(100), indexing="ij")
     )
@@ -100,7 +100,7 @@ def land_tiles() -> Tiles:
     kept = (
         on_land(_wrapped(centre_longitude), centre_latitude)
         & ((latitude < 0) == (south == 1))
-        & (np.abs(longitude - (zone * 6 - 183)) < 2.75)
+        & (np.abs(longitude - (zone * 6 - 183)) < 2.9)
     )
     to_mgrs = MGRS().toMGRS
     squares = [to_mgrs(*at, MGRSPrecision=0) for at in zip(latitude[kept], longitude[kept], strict=True)]

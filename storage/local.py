@@ -93,6 +93,7 @@ class LocalStore:
                 os.link(temporary, path)  # shows the file only with its whole content
             except FileExistsError as error:
                 raise AlreadyExists(f"{path} exists already") from error
+            _sync(path.parent)
             return etag
 
     def publish(self, key: str, path: Path, *, expected: str | None) -> str:

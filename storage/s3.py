@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 _MISSING = ("404", "NoSuchKey", "NotFound")
@@ -24,9 +25,13 @@ _PRECONDITION = ("412", "PreconditionFailed")
 _BEYOND_END = ("416", "InvalidRange")
 _RACE = ("409", "ConditionalRequestConflict")  # two conditional writes met; S3 asks to send again
 _RACE_ATTEMPTS = 5
+_CUT = (HTTPClientError, IncompleteReadError)  # in the middle of a body, where botocore does not try again
+_READ_ATTEMPTS = 3
 _WRITER = "hls-writer"
 """Object metadata with a token of the call that wrote it. A write that succeeded but whose reply was lost is sent
 again and then meets its own object: the token tells that from a lost race."""
+
+T = TypeVar("T")
 
 
 class S3Store:
@@ -52,22 +57,28 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         with self._faults(f"read {key}"):
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            return self._read(key, lambda body: body.read())
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         with self._faults(f"read {key}"):
             span = f"bytes={start}-{start + length - 1}"
             try:
-                return self._client.get_object(Bucket=self.bucket, Key=key, Range=span)["Body"].read()
+                return self._read(key, lambda body: body.read(), Range=span)
             except ClientError as error:
                 if error.response["Error"]["Code"] in _BEYOND_END:
                     return b""
                 raise
 
     def download(self, key: str, path: Path) -> None:
-        with self._faults(f"read {key}"), path.open("wb") as file:
-            for chunk in self._client.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):
-                file.write(chunk)
+        with self._faults(f"copy {key} to {path}"), path.open("wb") as file:
+
+            def write(body: "StreamingBody") -> None:
+                file.seek(0)
+                file.truncate()
+                for chunk in body.iter_chunks(1 << 20):
+                    file.write(chunk)
+
+            self._read(key, write)
 
     def scan(self, prefix: str = "") -> Iterator[Stat]:
         with self._faults(f"list {prefix}"):
@@ -112,6 +123,17 @@ class S3Store:
         with self._faults(f"sign {key}"):
             parameters = {"Bucket": self.bucket, "Key": key}
             return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def _read(self, key: str, consume: "Callable[[StreamingBody], T]", **options: str) -> T:
+        """What `consume` makes of the body, from its beginning again where the connection breaks in the middle."""
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            body = self._client.get_object(Bucket=self.bucket, Key=key, **options)["Body"]  # type: ignore[arg-type]
+            try:
+                return consume(body)
+            except _CUT:
+                if attempt == _READ_ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     def _conditional(self, key: str, body: Callable[[], Any], condition: dict[str, Any], refusal: StorageError) -> str:
         token = secrets.token_hex(8)

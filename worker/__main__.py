@@ -1,7 +1,5 @@
 """`python -m worker`."""
 
-import sys
+from worker import process
 
-from worker.main import main
-
-sys.exit(main())
+process.run()

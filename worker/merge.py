@@ -3,6 +3,8 @@
 Each staged day is sorted, so the rows of a row group are one run of every day: only those are in memory together.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,8 +43,11 @@ class Merged:
         self.writer.close()
 
 
-def merge_days(days: list[Staged], path: Path) -> Merged:
-    """Write the items of every day to `path`; the caller adds the footer and closes."""
+def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = lambda: None) -> Merged:
+    """Write the items of every day to `path`; the caller adds the footer and closes.
+
+    `pause` is called before each row group, and what it raises ends the merge.
+    """
     kinds = [day.kind() for day in days]
     kind = resolve(arrange(merge_all([CANONICAL, *kinds]), CANONICAL))
     assert isinstance(kind, Struct)  # noqa: S101  the canonical columns are in it
@@ -51,12 +56,18 @@ def merge_days(days: list[Staged], path: Path) -> Merged:
     readers = [_Reader(day.path, kind_of_day, kind) for day, kind_of_day in zip(days, kinds, strict=True)]
     keys = _keys(days)
     types: set[str] = set()
-    for counts in _row_groups(keys, len(days)):
-        group = sort(
-            pa.concat_tables(reader.read(count) for reader, count in zip(readers, counts, strict=True) if count)
-        )
-        types |= geoparquet.geometry_types(group.column("geometry"))
-        writer.write_table(group, row_group_size=group.num_rows)
+    try:
+        for counts in _row_groups(keys, len(days)):
+            pause()
+            group = sort(
+                pa.concat_tables(reader.read(count) for reader, count in zip(readers, counts, strict=True) if count)
+            )
+            types |= geoparquet.geometry_types(group.column("geometry"))
+            writer.write_table(group, row_group_size=group.num_rows)
+    except BaseException:
+        with suppress(OSError):  # the disk may be why the merge ended; left open, the writer would complain later
+            writer.close()
+        raise
     return Merged(
         items=keys.num_rows,
         **_ranges(keys),

@@ -16,6 +16,7 @@ from worker.contract.layout import progress_key
 from worker.source.watch import Watch
 
 _EVERY = 2.0
+_LAST_SECONDS = 5.0  # a storage that hangs must not keep the run from ending
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Reporter:
         self._days = len(days)
         self._done = 0
         self._reused = 0
+        self._lock = threading.Lock()
         self._phase: Phase = "harvesting"
         self._began = time.monotonic()
         self._over = threading.Event()
@@ -44,18 +46,20 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join()
+        self._thread.join(_LAST_SECONDS)
         self._bar.close()
 
     def day_done(self, day: date, items: int, *, reused: bool = False) -> None:
         """A day is staged, by this run or by an earlier attempt."""
-        self._done += 1
-        self._reused += items if reused else 0
-        self._bar.update(1)
+        with self._lock:
+            self._done += 1
+            self._reused += items if reused else 0
+            done = self._done
+            self._bar.update(1)
         log.info(
             "a day is staged",
             extra={"action": "day_staged", "day": day.isoformat(), "items": items, "reused": reused}
-            | {"days_done": self._done, "days_total": self._days, "items_per_second": round(self._rate(), 1)},
+            | {"days_done": done, "days_total": self._days, "items_per_second": round(self._rate(), 1)},
         )
 
     def phase(self, phase: Phase) -> None:

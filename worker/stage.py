@@ -1,5 +1,7 @@
 """Staged days: checkpoints beside the job, so that a run that is tried again goes on where it stopped."""
 
+import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +21,8 @@ from worker.days import Day
 from worker.items.arrow import from_arrow
 from worker.items.checks import lacking_bands
 from worker.items.types import json_paths
+
+log = logging.getLogger(__name__)
 
 _ROWS_PER_GROUP = 1000
 _JSON_COLUMNS = b"hls:json_columns"
@@ -57,10 +61,16 @@ class Stage:
         staged = Staged(record, self._path(day))
         try:
             self._store.download(staged_day_key(self._params.stage_id, day), staged.path)
-            whole = pq.read_metadata(staged.path).num_rows == sum(record.items.values())
-        except (NotFound, pa.ArrowInvalid):
+        except NotFound:
             return None
-        return staged if whole else None
+        if _sha256(staged.path) != record.sha256:
+            # A run of the same stage id that writes at this moment, or a file that was spoilt.
+            log.warning(
+                "a staged day is not the one that its record speaks of, and is searched again",
+                extra={"action": "stage_mismatch", "day": day.isoformat()},
+            )
+            return None
+        return staged
 
     def save(self, day: Day) -> Staged:
         """Write the day here and to the archive, its record last."""
@@ -74,16 +84,10 @@ class Stage:
             row_group_size=_ROWS_PER_GROUP,
             write_statistics=False,
         )
-        record = self._record(day)
+        record = self._record(day, _sha256(path))
         self._store.upload(staged_day_key(self._params.stage_id, day.day), path)
         self._store.put(staged_day_record_key(self._params.stage_id, day.day), record.to_json())
         return Staged(record, path)
-
-    def clear(self, days: list[date]) -> None:
-        """Remove staged days that nobody will need again."""
-        for day in days:
-            self._store.delete(staged_day_record_key(self._params.stage_id, day))
-            self._store.delete(staged_day_key(self._params.stage_id, day))
 
     def _path(self, day: date) -> Path:
         return self._folder / f"{day.isoformat()}.parquet"
@@ -98,7 +102,7 @@ class Stage:
         fresh = datetime.now(UTC) - record.staged_at < STAGED_DAY_LIFETIME
         return same and fresh and record.staged_at >= day_bounds(record.day)[1]
 
-    def _record(self, day: Day) -> StagedDay:
+    def _record(self, day: Day, sha256: str) -> StagedDay:
         counts = pc.value_counts(day.items.column("collection").combine_chunks()).to_pylist()
         items = {entry["values"]: entry["counts"] for entry in counts}
         rows = day.items.select(["collection", "assets"]).combine_chunks()
@@ -112,5 +116,18 @@ class Stage:
             items=dict(sorted(items.items())),
             matched=day.items.num_rows if day.counted else None,
             anomalies=lacking_bands(structs) if structs is not None else {},
+            sha256=sha256,
             staged_at=datetime.now(UTC),
         )
+
+
+def clear(store: Store, stage_id: str, days: list[date]) -> None:
+    """Remove staged days that nobody will need again."""
+    for day in days:
+        store.delete(staged_day_record_key(stage_id, day))
+        store.delete(staged_day_key(stage_id, day))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

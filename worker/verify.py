@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -13,8 +14,15 @@ def verify(path: Path, *, items: int, month: Month) -> int:
     """The number of row groups of a file that holds what it should.
 
     Raises:
-        Incomplete: rows are missing, an id comes twice, or an item is not of the month.
+        Incomplete: it cannot be read, rows are missing, an id comes twice, or an item is not of the month.
     """
+    try:
+        return _verified(path, items, month)
+    except pa.ArrowInvalid as error:
+        raise Incomplete(f"the file that was written cannot be read again: {error}") from error
+
+
+def _verified(path: Path, items: int, month: Month) -> int:
     metadata = pq.read_metadata(path)
     if metadata.num_rows != items:
         raise Incomplete(f"the file has {metadata.num_rows} rows, but {items} items were harvested")

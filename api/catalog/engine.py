@@ -63,7 +63,7 @@ class Engine:
             with parquet_file(uri) as file, self._connection.cursor() as cursor:
                 told = _load(cursor, file)
                 return _statistics(cursor, file, month, told)
-        except (pa.ArrowException, OSError, duckdb.Error) as error:
+        except (pa.ArrowException, OSError, duckdb.Error, UnicodeDecodeError) as error:
             raise Unreadable(_reason(error)) from error
 
 
@@ -72,10 +72,14 @@ def _load(cursor: duckdb.DuckDBPyConnection, file: pq.ParquetFile) -> Told:
     told = projection(file.schema_arrow)
     cursor.execute(f"CREATE TEMP TABLE items ({FACTS})")
     if told.columns:
+        read = 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=told.columns):
             cursor.register("batch", pa.Table.from_batches([batch]))
             cursor.execute(f"INSERT INTO items SELECT {told.sql} FROM batch")  # noqa: S608  our own expressions
             cursor.unregister("batch")
+            read += batch.num_rows
+        if read != file.metadata.num_rows:
+            raise Unreadable(f"the footer speaks of {file.metadata.num_rows} rows, but {read} can be read")
     return told
 
 

@@ -41,14 +41,13 @@ def described(provenance: Provenance) -> Footer:
 
 
 def row_groups(metadata: pq.FileMetaData) -> RowGroups:
+    # Columns of a row group are not looked at: over a broken footer pyarrow then ends the whole process.
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     rows = [group.num_rows for group in groups]
     return RowGroups(
         number=len(groups),
         min_rows=min(rows, default=0),
         max_rows=max(rows, default=0),
-        compressed_bytes=sum(
-            group.column(index).total_compressed_size for group in groups for index in range(group.num_columns)
-        ),
         uncompressed_bytes=sum(group.total_byte_size for group in groups),
+        footer_bytes=metadata.serialized_size,
     )

@@ -76,8 +76,8 @@ class RowGroups(Out):
     number: int
     min_rows: int
     max_rows: int
-    compressed_bytes: int
-    uncompressed_bytes: int
+    uncompressed_bytes: int = Field(description="Size of the columns before compression")
+    footer_bytes: int = Field(description="What a reader fetches before anything else")
 
 
 class Footer(Out):

@@ -12,8 +12,6 @@ from sample.catalog import Catalog
 from sample.faults import Fault
 from sample.server import Running, running
 
-JANUARY = "2024-01-01T00:00:00Z/2024-01-31T23:59:59.999Z"
-
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
@@ -60,14 +58,14 @@ def error_replies(shared_data: Path) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (shared_data / "errors").glob("*.json")}
 
 
-def pages(client: httpx.Client, **parameters: Any) -> list[dict[str, Any]]:
-    """Every page of a search, by following `next`."""
-    reply = client.get("/search", params=parameters)
-    found = [reply.raise_for_status().json()]
-    while href := next_link(found[-1]):
-        found.append(client.get(href).raise_for_status().json())
-    return found
+@pytest.fixture(scope="session")
+def pages() -> Callable[..., list[dict[str, Any]]]:
+    """Reads every page of a search by following `next`: of a GET with the parameters, or from a first page on."""
 
+    def read(client: httpx.Client, first: dict[str, Any] | None = None, **parameters: Any) -> list[dict[str, Any]]:
+        found = [first or client.get("/search", params=parameters).raise_for_status().json()]
+        while href := next((link["href"] for link in found[-1]["links"] if link["rel"] == "next"), None):
+            found.append(client.get(href).raise_for_status().json())
+        return found
 
-def next_link(page: dict[str, Any]) -> str | None:
-    return next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
+    return read

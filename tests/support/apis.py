@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -39,7 +40,7 @@ def replaying(pages: list[dict[str, Any]], host: str) -> Iterator[str]:
 
     Only `host`, the address that the recorded links begin with, is rewritten.
     """
-    behind = {_cursor(page): following for page, following in zip(pages, pages[1:], strict=False)}
+    behind = {_cursor(page): following for page, following in pairwise(pages)}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -84,7 +85,7 @@ def replaying(pages: list[dict[str, Any]], host: str) -> Iterator[str]:
 
 def _cursor(page: dict[str, Any]) -> str | None:
     (following,) = [link["href"] for link in page["links"] if link["rel"] == "next"]
-    return parse_qs(urlsplit(following).query)["cursor"][0]
+    return str(parse_qs(urlsplit(following).query)["cursor"][0])
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

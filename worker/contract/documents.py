@@ -26,6 +26,9 @@ class Decision(ContractModel):
     action: Literal["publish", "cancel"]
     run: str = Field(description="The executor's id of the run that publishes, or who cancelled")
     at: datetime
+    replaces: str | None = Field(
+        default=None, description="ETag of the partition that is to be replaced; null where there was none"
+    )
 
 
 class Progress(ContractModel):
@@ -54,4 +57,5 @@ class StagedDay(ContractModel):
         description="What is left of the source's counts after the day filter; null if it states none"
     )
     anomalies: dict[str, int] = Field(default_factory=dict)
+    sha256: str = Field(description="Of the Parquet file that this record speaks of")
     staged_at: datetime

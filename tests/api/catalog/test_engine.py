@@ -1,6 +1,7 @@
 """Statistics of one file: exact, and with a word for what the file does not tell."""
 
 import math
+import random
 import re
 import statistics
 from collections import Counter
@@ -113,7 +114,8 @@ def test_the_footer_is_told(duck: Engine, tmp_path: Path) -> None:
     groups = found.detail.row_groups
     assert groups is not None
     assert (groups.number, groups.min_rows, groups.max_rows) == (3, 5, 10)
-    assert 0 < groups.compressed_bytes < len(content)
+    assert groups.footer_bytes == int.from_bytes(content[-8:-4], "little")
+    assert groups.uncompressed_bytes > 0
 
 
 def test_a_footer_that_does_not_fit_is_not_believed(duck: Engine, tmp_path: Path) -> None:
@@ -229,6 +231,25 @@ def test_files_that_cannot_be_read(duck: Engine, tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="No such file"):
         duck.statistics(str(tmp_path / "absent.parquet"), MONTH)
     assert _examine(duck, tmp_path, whole).items == 500
+
+
+def test_damage_anywhere_is_survived(duck: Engine, tmp_path: Path) -> None:
+    """Bytes changed at random, most in the footer: figures or a reason, and never the end of the process."""
+    draw = random.Random(7)
+    whole = parquet_bytes(rows_of(MONTH, 50))
+    footer = int.from_bytes(whole[-8:-4], "little")
+    reasons = []
+    for index in range(120):
+        damaged = bytearray(whole)
+        start = 0 if index % 4 == 0 else len(whole) - footer - 8
+        for _ in range(draw.randint(1, 5)):
+            damaged[draw.randrange(start, len(whole))] = draw.randrange(256)
+        try:
+            _examine(duck, tmp_path, bytes(damaged))
+        except Unreadable as error:
+            reasons.append(str(error))
+    assert len(reasons) > 30
+    assert all(reasons)
 
 
 def test_memory_is_bounded_and_calls_run_side_by_side(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """How jobs end: by the archive first, then by the executor's word, with every failure explained."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -294,7 +295,12 @@ def test_runs_are_polled_a_hundred_at_a_time(
             dataset = {"prefix": f"p{number}", "year_month": "202401", "params": "{}", "stage_id": "x"}
             session.add(Job.model_validate({**values, **dataset, "created_at": db.now()}))
     calls: list[list[str]] = []
-    monkeypatch.setattr(executor, "poll", lambda refs: calls.append(list(refs)) or {})
+
+    def poll(refs: Sequence[str]) -> dict[str, Any]:
+        calls.append(list(refs))
+        return {}
+
+    monkeypatch.setattr(executor, "poll", poll)
     patient.turn()
     assert [len(refs) for refs in calls] == [100, 100, 50]
     assert len({ref for refs in calls for ref in refs}) == 250

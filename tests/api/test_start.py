@@ -1,0 +1,128 @@
+"""The service as a process: it starts, refuses to, and stops."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+REFUSED = 78
+
+
+@contextmanager
+def service(tmp_path: Path, *arguments: str, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HLS_")}
+    environment |= {"HLS_DATA_DIR": str(tmp_path / "data"), "HLS_PORT": "0", **variables}
+    process = subprocess.Popen(
+        [sys.executable, "-m", *(arguments or ("api",))],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def refusal(tmp_path: Path, *arguments: str, **variables: str) -> str:
+    """What the service says when it does not start, which is not a traceback."""
+    with service(tmp_path, *arguments, **variables) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == REFUSED, errors
+    assert "Traceback" not in errors
+    return errors
+
+
+def announced(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    line: dict[str, Any] = json.loads(process.stdout.readline())
+    return str(line["url"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
+    """From another directory, on a free port that it names; it ends with 0 when told, without a traceback."""
+    with service(tmp_path) as process:
+        url = announced(process)
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            while not client.get("/healthz").is_success:
+                time.sleep(0.02)
+            while client.get("/readyz").json()["lastPass"] is None:
+                time.sleep(0.02)
+            assert client.get("/readyz").json()["ready"]
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert {"request", "start", "stop"} <= {line.get("action") for line in lines}
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    """The message names the port and the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"Cannot listen on 127.0.0.1 port {port}" in refusal(tmp_path, HLS_PORT=port)
+
+
+def test_a_data_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    """The message names the directory and the setting."""
+    (tmp_path / "file").write_text("")
+    told = refusal(tmp_path, HLS_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert "cannot be written" in told
+    assert "HLS_DATA_DIR" in told
+
+
+def test_a_world_without_a_key(tmp_path: Path) -> None:
+    """Bound to every address without a key, it does not start."""
+    assert "set HLS_API_KEY" in refusal(tmp_path, HLS_HOST="0.0.0.0")  # noqa: S104
+
+
+def test_a_database_of_a_newer_migration(tmp_path: Path) -> None:
+    """Neither the service nor the reconciler touches it."""
+    (tmp_path / "data").mkdir()
+    with sqlite3.connect(tmp_path / "data" / "hls.sqlite") as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    connection.close()
+    for arguments in (("api",), ("api.reconciler",)):
+        assert "a newer release migrated it" in refusal(tmp_path, *arguments)
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    """The message says that it does not answer and names the setting, without the password."""
+    told = refusal(tmp_path, HLS_DATABASE_URL="postgresql://u:hidden@127.0.0.1:1/n")
+    assert "HLS_DATABASE_URL" in told
+    assert "hidden" not in told
+
+
+def test_migrating_and_reconciling_by_command(tmp_path: Path) -> None:
+    """`migrate` makes the schema and ends; the reconciler of its own marks its passes and ends when told."""
+    with service(tmp_path, "api", "migrate") as process:
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "at this release's schema" in output
+    with service(tmp_path, "api.reconciler", HLS_RECONCILE_SECONDS="0.05") as process:
+        with sqlite3.connect(tmp_path / "data" / "hls.sqlite", timeout=10) as connection:
+            while not connection.execute("SELECT at FROM service_marks").fetchone():
+                assert process.poll() is None
+                time.sleep(0.05)
+        connection.close()
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-LOCKS := dev api worker bootstrap
+LOCKS := dev api worker build bootstrap
 
 .PHONY: help
 help:  ## what there is

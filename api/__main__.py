@@ -66,9 +66,11 @@ def _listen(settings: Settings) -> socket.socket:
     """Take the port before anything else is opened. Raises `StartRefused`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        with contextlib.ExitStack() as closing:
+            listener = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            closing.pop_all()
     except OSError as error:
         raise StartRefused(
             f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}). "

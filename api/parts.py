@@ -12,11 +12,10 @@ from api import db, migrate
 from api.catalog.engine import Engine as CatalogEngine
 from api.catalog.service import CatalogService
 from api.executors.base import Executor
-from api.executors.batch import BatchExecutor
 from api.executors.local import LocalExecutor
 from api.reconciler.context import Context, Timings
 from api.reconciler.loop import Reconciler
-from api.settings import Settings
+from api.settings import Settings, StartRefused
 from storage import NotFound, Store, open_store
 from worker.contract import layout
 from worker.contract.documents import DatasetBinding
@@ -81,10 +80,14 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
     """
     settings.prepare_data_dir()
     engine = db.make_engine(settings.database)
-    if engine.dialect.name == "sqlite":
-        migrate.upgrade(engine)
-    else:
-        migrate.require_current(engine)
+    try:
+        if engine.dialect.name == "sqlite":
+            migrate.upgrade(engine)
+        else:
+            migrate.require_current(engine)
+    except StartRefused:
+        engine.dispose()
+        raise
     store = store or open_store(settings.destination)
     return Parts(
         settings=settings,
@@ -97,6 +100,9 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
 
 def _open_executor(settings: Settings) -> Executor:
     if settings.executor == "batch":
+        # boto3 takes a third of a second to import, which a service on one machine need not pay.
+        from api.executors.batch import BatchExecutor
+
         return BatchExecutor.connect(queue=settings.batch_queue, definition=settings.batch_job_definition)
     # Workers take their own settings, such as STAC_API_URL and AWS's, from the service's environment.
     return LocalExecutor(settings.data_dir / "executor", max_workers=settings.local_workers)

@@ -5,7 +5,7 @@ Every page with items has a `next`; the page after the last item is empty and ha
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -28,7 +28,6 @@ class Page:
     matched: int | None
     before: int
     after: int
-    spoilt: list[str] = field(default_factory=list)
 
     @property
     def number(self) -> int:

@@ -61,13 +61,13 @@ class Reply:
             raise ConnectionCut
 
 
-def document(value: Any, content_type: str = _JSON) -> Reply:
-    return Reply(200, orjson.dumps(value), {"content-type": content_type})
+def document(value: Any) -> Reply:
+    return Reply(200, orjson.dumps(value))
 
 
-def refusal(status: int, message: str, **headers: str) -> Reply:
+def refusal(status: int, message: str) -> Reply:
     """An error in CMR-STAC's form: `{"errors": [message]}`."""
-    return Reply(status, orjson.dumps({"errors": [message]}), headers)
+    return Reply(status, orjson.dumps({"errors": [message]}))
 
 
 def too_many_requests(retry_after: float | None) -> Reply:

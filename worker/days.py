@@ -14,7 +14,9 @@ from worker.items.arrow import widen
 from worker.items.convert import CANONICAL, Converted
 from worker.items.geometry import EAST, WEST
 from worker.items.types import arrange, merge_all, resolve
-from worker.source.search import Found, Searcher
+from worker.source.found import Found
+from worker.source.limiter import Stopped
+from worker.source.search import Searcher
 from worker.source.slices import Slice, slices_of
 
 SORT_KEYS = [("crosses", "ascending"), ("id", "ascending")]
@@ -40,9 +42,12 @@ class DayHarvester:
         self._collections, self._bbox, self._threads = collections, bbox, threads
 
     def harvest(self, day: date) -> Day:
-        """Every item of the day. Raises what `Searcher.search` raises."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix=f"{day:%d}") as pool:
-            found = list(_searched(slices_of(day, self._collections, self._bbox), pool, self._searcher.search))
+        """Every item of the day. Raises what `Searcher.search` raises, of several faults the first."""
+        try:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix=f"{day:%d}") as pool:
+                found = list(_searched(slices_of(day, self._collections, self._bbox), pool, self._searcher.search))
+        except Stopped:
+            raise self._searcher.fault or Stopped from None
         items, kind = assemble(found)
         return Day(day, items, kind, counted=all(part.matched is not None for part in found))
 
@@ -104,12 +109,11 @@ def unique(items: pa.Table) -> pa.Table:
 
 
 def _own(page: Converted, part: Slice) -> pa.StructArray:
-    """The items whose `datetime` lies in the slice: the source also gives those whose time range touches it."""
-    moment = page.items.field("datetime")
-    kind = moment.type
-    return page.items.filter(
-        pc.and_(
-            pc.greater_equal(moment, pa.scalar(part.start, kind)),
-            pc.less(moment, pa.scalar(part.end, kind)),
-        )
-    )
+    """The items of the slice's collection with their `datetime` in it.
+
+    The source also gives those whose time range touches the slice, and one that cannot filter gives all that it has.
+    """
+    moment, collection = page.items.field("datetime"), page.items.field("collection")
+    since = pc.greater_equal(moment, pa.scalar(part.start, moment.type))
+    before = pc.less(moment, pa.scalar(part.end, moment.type))
+    return page.items.filter(pc.and_(pc.and_(since, before), pc.equal(collection, part.collection)))

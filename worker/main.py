@@ -3,14 +3,13 @@
 import logging
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from storage import StorageError, open_store
-from worker import logs
+from worker import logs, process
 from worker.contract.exits import ExitCode
 from worker.contract.faults import faults_of
 from worker.contract.job import RunParams
@@ -34,23 +33,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse("; ".join(f"{field}: {message}" if field else message for field, message in faults_of(error)))
     except ValueError as error:
         return _refuse(str(error))
+    except StorageError as error:
+        logs.configure(params.job_id)
+        return _end(ExitCode.STORAGE, str(error))
     logs.configure(params.job_id)
     run = Run(params, settings, store, batch_id or params.job_id)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: run.stop())
-    return _execute(run, params)
+    process.on_signal(run.stop)
+    return _execute(run, params, settings)
 
 
-def _execute(run: Run, params: RunParams) -> int:
+def _execute(run: Run, params: RunParams, settings: WorkerSettings) -> int:
     log.info("the run begins", extra={"action": "begin", "params": params.model_dump(mode="json", by_alias=True)})
     try:
         result = run.execute()
     except RunError as error:
         return _end(error.exit_code, str(error))
-    except (StorageError, OSError) as error:
+    except StorageError as error:
         return _end(ExitCode.STORAGE, str(error))
-    except Exception:
-        log.exception("the run failed", extra={"action": "end"})
+    except OSError as error:  # of this machine: the source's and the archive's have names of their own
+        return _end(ExitCode.STORAGE, f"the working directory {settings.temp_dir} could not be used: {error}")
+    except Exception as error:
+        message = f"the run failed: {type(error).__name__}: {error}"
+        log.exception(message, extra={"action": "end", "exit_code": 1})
         return 1
     log.info(
         "the partition is published",

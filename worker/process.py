@@ -28,7 +28,8 @@ def on_signal(stop: Callable[[], None]) -> None:
 
     In a thread and not in a signal handler: a handler interrupts code that may hold the very lock that `stop` needs.
     """
-    if not _STOPPING <= signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    if not held_back >= _STOPPING:
         return
 
     def wait() -> None:

@@ -1,12 +1,9 @@
 """One run: harvest the month day by day, merge it, verify it, publish it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from storage import StorageError, Store
 from worker import geoparquet
@@ -18,14 +15,17 @@ from worker.days import DayHarvester
 from worker.errors import Incomplete, Interrupted
 from worker.merge import Merged, merge_days
 from worker.progress import Reporter
-from worker.publish import Publisher
+from worker.publish import Begun, Publisher
+from worker.scratch import scratch_folder
 from worker.settings import WorkerSettings
 from worker.source.client import Source, open_session, open_source
 from worker.source.limiter import Stopped
-from worker.stage import Stage, Staged
+from worker.stage import Stage, Staged, clear
 from worker.verify import verify
 
 log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
 
 
 class Run:
@@ -51,28 +51,34 @@ class Run:
             OSError: the disk could not.
         """
         begun = self._publisher.begin()
-        if (result := self._publisher.finished()) is not None:
-            return result
-        began = self._now()
-        source = self._open_source()
-        with self._folder() as folder:
-            stage = Stage(self._store, self._params, self._settings.stac_api_url, folder)
-            days = [day for day in self._params.month.days() if day <= began.date()]
-            with Reporter(self._store, self._params.job_id, self._watch, days) as reporter:
-                staged = self._harvest(days, stage, source, reporter)
-                self._check_counted(staged)
-                reporter.phase("merging")
-                path = folder / "data.parquet"
-                merged = merge_days(staged, path)
-                provenance = self._provenance(staged, merged, began)
-                self._finish(merged, provenance, source)
-                reporter.phase("verifying")
-                row_groups = verify(path, items=merged.items, month=self._params.month)
-                self._check_stopping()
-                reporter.phase("publishing")
-                result = self._publisher.publish(begun, path, provenance, row_groups=row_groups, now=self._now())
-            self._clear(stage, days)
+        result = self._publisher.finished(begun)
+        if result is None:
+            result = self._produce(begun)
+        self._clear_stage()
         return result
+
+    def _produce(self, begun: Begun) -> RunResult:
+        began = datetime.now(UTC)
+        days = [day for day in self._params.month.days() if day <= began.date()]
+        with (
+            scratch_folder(self._settings.temp_dir, self._params.job_id) as folder,
+            Reporter(self._store, self._params.job_id, self._watch, days) as reporter,
+        ):
+            source = self._open_source()
+            stage = Stage(self._store, self._params, self._settings.stac_api_url, folder)
+            staged = self._harvest(days, stage, source, reporter)
+            self._check_counted(staged)
+            reporter.phase("merging")
+            path = folder / "data.parquet"
+            merged = merge_days(staged, path, pause=self._check_stopping)
+            provenance = self._provenance(staged, merged, began)
+            self._finish(merged, provenance, source)
+            reporter.phase("verifying")
+            row_groups = verify(path, items=merged.items, month=self._params.month)
+            self._publisher.check(begun, merged.items)
+            self._check_stopping()
+            reporter.phase("publishing")
+            return self._publisher.publish(begun, path, provenance, row_groups=row_groups, now=datetime.now(UTC))
 
     def _harvest(self, days: list[date], stage: Stage, source: Source, reporter: Reporter) -> list[Staged]:
         harvester = DayHarvester(
@@ -93,12 +99,20 @@ class Run:
             return staged
 
         side_by_side = self._settings.max_concurrent_days if self._params.parallel else 1
-        with ThreadPoolExecutor(side_by_side, thread_name_prefix="day") as pool:
-            futures = [pool.submit(one, day) for day in days]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            if fault := _fault(futures):
-                self._session.stop()
-                pool.shutdown(cancel_futures=True)
+        pool = ThreadPoolExecutor(side_by_side, thread_name_prefix="day")
+        try:
+            return self._all([pool.submit(one, day) for day in days])
+        finally:
+            self._session.stop()
+            # Without waiting for requests under way: a silent source may hold them for longer than a stop may take.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _all(self, futures: list[Future[Staged]]) -> list[Staged]:
+        pending = set(futures)
+        while pending:
+            self._check_stopping()
+            done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
+            if fault := _fault(done):
                 raise fault if not isinstance(fault, Stopped) else Interrupted("the run was asked to stop")
         return [future.result() for future in futures]
 
@@ -140,7 +154,7 @@ class Run:
             last_datetime=merged.last_datetime,
             json_columns=merged.json_columns,
             source=self._settings.stac_api_url,
-            harvested_at=began,
+            harvested_at=self._stated(began),
             job_id=self._params.job_id,
             schema_version=SCHEMA_VERSION,
             generator=GENERATOR,
@@ -156,19 +170,14 @@ class Run:
             )
         )
 
-    def _now(self) -> datetime:
+    def _stated(self, moment: datetime) -> datetime:
+        """The time that is written into the file."""
         epoch = self._settings.source_date_epoch
-        return datetime.now(UTC) if epoch is None else datetime.fromtimestamp(epoch, UTC)
+        return moment if epoch is None else datetime.fromtimestamp(epoch, UTC)
 
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        self._settings.temp_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f"{self._params.job_id}-", dir=self._settings.temp_dir) as folder:
-            yield Path(folder)
-
-    def _clear(self, stage: Stage, days: list[date]) -> None:
+    def _clear_stage(self) -> None:
         try:
-            stage.clear(days)
+            clear(self._store, self._params.stage_id, self._params.month.days())
         except StorageError as error:  # they expire by themselves
             log.warning("staged days could not be removed", extra={"action": "clear_stage", "error": str(error)})
 
@@ -178,7 +187,7 @@ def _matched(staged: list[Staged]) -> int | None:
     return None if None in counts else sum(count for count in counts if count is not None)
 
 
-def _fault(futures: list[Future[Staged]]) -> BaseException | None:
+def _fault(done: Iterable[Future[Staged]]) -> BaseException | None:
     """Why the harvest ended early: the first fault that is more than the echo of another."""
-    faults = [error for future in futures if future.done() and not future.cancelled() and (error := future.exception())]
+    faults = [error for future in done if (error := future.exception())]
     return next((fault for fault in faults if not isinstance(fault, Stopped)), faults[0] if faults else None)

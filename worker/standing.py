@@ -32,7 +32,9 @@ def document(store: Store, key: str, kind: type[D]) -> D | None:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        raise Unreadable(f"{store.locate(key)} is not the document that it should be ({where}: {fault['msg']})") from error
+        raise Unreadable(
+            f"{store.locate(key)} is not the document that it should be ({where}: {fault['msg']})"
+        ) from error
 
 
 def rows_of(store: Store, present: Stat) -> int:

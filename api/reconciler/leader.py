@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 _LOCK_NAME = "hls:reconciler"
 _TAKE = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_GIVE = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +57,15 @@ class AdvisoryLock:
         return self._held
 
     def resign(self) -> None:
-        if self._connection is not None:
-            # Closed and not put back into the pool, where it would keep the lock.
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection, self._held = None, False
+        if self._connection is None:
+            return
+        try:
+            if self._held:
+                self._connection.execute(_GIVE, {"name": _LOCK_NAME})
+        except SQLAlchemyError:
+            self._connection.invalidate()  # closed, and not put back into the pool, where it might keep the lock
+        self._connection.close()
+        self._connection, self._held = None, False
 
 
 class LockedFile:

@@ -48,8 +48,9 @@ class Faults:
 
     async def answer(self, call: Call) -> Reply | None:
         """The answer in place of the right one, if any."""
-        for state in self._at("answer"):
-            reply = await ANSWERS[state.fault.kind](state, call)
+        positions = [(state, state.count(call)) for state in self._at("answer")]
+        for state, position in positions:
+            reply = await ANSWERS[state.fault.kind](state, call, position)
             if reply is not None:
                 return reply
         return None

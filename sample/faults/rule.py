@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from sample.faults.kinds import KINDS
+from sample.reply import ERRORS
 
 _CONDITIONS = ("rate", "at", "times", "day", "collection", "page", "on")
 
@@ -17,7 +18,8 @@ class Fault:
     Args:
         kind: one of `KINDS`.
         rate: share of the requests, drawn anew for each, so that a repeated request gets a new draw.
-        at: positions, counted from 1 among the requests that the conditions below let through.
+        at: positions, counted from 1 among the requests that the conditions below let through; for faults of the page
+            and of the wire, among those of them that are answered.
         times: at most so many times.
         day: only searches whose time range touches this day.
         collection: only searches that name this collection.
@@ -61,6 +63,8 @@ class Fault:
             raise ValueError(f"the fault {self.kind} has no {', '.join(misplaced)}")
         if self.rate is not None and not 0 <= self.rate <= 1:
             raise ValueError(f"rate is a share from 0 to 1, not {self.rate:g}")
+        if self.status not in ERRORS:
+            raise ValueError(f"status is one of {', '.join(map(str, ERRORS))}, not {self.status}")
         if self.on not in ("search", "landing", "all"):
             raise ValueError(f"on is search, landing or all, not {self.on!r}")
 

@@ -19,11 +19,21 @@ class State:
 
     def fires(self, call: Call, *, note: bool = True) -> bool:
         """Whether it happens to this request, which then counts; `note` writes it into the request's record."""
-        fault = self.fault
-        if not call.meets(fault) or (fault.times is not None and self.fired >= fault.times):
-            return False
+        return self.strikes(call, self.count(call), note=note)
+
+    def count(self, call: Call) -> int | None:
+        """The request's position among those that the fault's conditions let through."""
+        if not call.meets(self.fault):
+            return None
         self.eligible += 1
-        if fault.at and self.eligible not in fault.at:
+        return self.eligible
+
+    def strikes(self, call: Call, position: int | None, *, note: bool = True) -> bool:
+        """Whether it happens to the request at this position."""
+        fault = self.fault
+        if position is None or (fault.times is not None and self.fired >= fault.times):
+            return False
+        if fault.at and position not in fault.at:
             return False
         if fault.rate is not None and self.random.random() >= fault.rate:
             return False

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-REFUSED = 78
+from api import logs
+from api.__main__ import REFUSED, main
 
 
 @contextmanager
@@ -38,13 +39,20 @@ def service(tmp_path: Path, *arguments: str, **variables: str) -> Iterator["subp
         process.communicate()
 
 
-def refusal(tmp_path: Path, *arguments: str, **variables: str) -> str:
-    """What the service says when it does not start, which is not a traceback."""
-    with service(tmp_path, *arguments, **variables) as process:
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == REFUSED, errors
-    assert "Traceback" not in errors
-    return errors
+@pytest.fixture
+def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must not start; gives what it says."""
+
+    def refused(command: str = "serve", **variables: str) -> str:
+        for name in [name for name in os.environ if name.startswith("HLS_")]:
+            monkeypatch.delenv(name)
+        for name, value in {"HLS_DATA_DIR": str(tmp_path / "data"), "HLS_PORT": "0", **variables}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(logs, "configure", lambda _level: None)  # the handlers of this process are pytest's
+        assert main([command]) == REFUSED
+        return capsys.readouterr().err
+
+    return refused
 
 
 def announced(process: "subprocess.Popen[str]") -> str:
@@ -72,40 +80,49 @@ def test_it_serves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     assert {"request", "start", "stop"} <= {line.get("action") for line in lines}
 
 
-def test_a_port_in_use(tmp_path: Path) -> None:
+def test_a_port_in_use(refusal: Callable[..., str]) -> None:
     """The message names the port and the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"Cannot listen on 127.0.0.1 port {port}" in refusal(tmp_path, HLS_PORT=port)
+        assert f"Cannot listen on 127.0.0.1 port {port}" in refusal(HLS_PORT=port)
 
 
-def test_a_data_directory_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_refusal_is_a_message_and_an_exit_code(tmp_path: Path) -> None:
+    """As a process: 78, one message, no traceback."""
+    with service(tmp_path, HLS_PORT="x") as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == REFUSED
+    assert "HLS_PORT" in told
+    assert "Traceback" not in told
+
+
+def test_a_data_directory_that_cannot_be_written(tmp_path: Path, refusal: Callable[..., str]) -> None:
     """The message names the directory and the setting."""
     (tmp_path / "file").write_text("")
-    told = refusal(tmp_path, HLS_DATA_DIR=str(tmp_path / "file" / "data"))
+    told = refusal(HLS_DATA_DIR=str(tmp_path / "file" / "data"))
     assert "cannot be written" in told
     assert "HLS_DATA_DIR" in told
 
 
-def test_a_world_without_a_key(tmp_path: Path) -> None:
+def test_a_world_without_a_key(refusal: Callable[..., str]) -> None:
     """Bound to every address without a key, it does not start."""
-    assert "set HLS_API_KEY" in refusal(tmp_path, HLS_HOST="0.0.0.0")  # noqa: S104
+    assert "set HLS_API_KEY" in refusal(HLS_HOST="0.0.0.0")  # noqa: S104
 
 
-def test_a_database_of_a_newer_migration(tmp_path: Path) -> None:
-    """Neither the service nor the reconciler touches it."""
+def test_a_database_of_a_newer_migration(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    """Neither the service nor its migration touches it."""
     (tmp_path / "data").mkdir()
     with sqlite3.connect(tmp_path / "data" / "hls.sqlite") as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
         connection.execute("INSERT INTO alembic_version VALUES ('9999')")
     connection.close()
-    for arguments in (("api",), ("api.reconciler",)):
-        assert "a newer release migrated it" in refusal(tmp_path, *arguments)
+    for command in ("serve", "migrate"):
+        assert "a newer release migrated it" in refusal(command)
 
 
-def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+def test_a_database_that_is_not_there(refusal: Callable[..., str]) -> None:
     """The message says that it does not answer and names the setting, without the password."""
-    told = refusal(tmp_path, HLS_DATABASE_URL="postgresql://u:hidden@127.0.0.1:1/n")
+    told = refusal(HLS_DATABASE_URL="postgresql://u:hidden@127.0.0.1:1/n")
     assert "HLS_DATABASE_URL" in told
     assert "hidden" not in told
 

@@ -32,14 +32,21 @@ def client(served: Running) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def misbehaving(catalog: Catalog) -> Iterator[Running]:
+    with running(catalog) as server:
+        yield server
+
+
 @pytest.fixture
-def faulty(catalog: Catalog) -> Iterator[Callable[..., tuple[Running, httpx.Client]]]:
-    """Starts a server that misbehaves, and a client of it."""
-    with running(catalog) as server, httpx.Client(base_url=server.url, timeout=5) as client:
+def faulty(misbehaving: Running) -> Iterator[Callable[..., tuple[Running, httpx.Client]]]:
+    """Makes a server misbehave, and gives a client of it."""
+    misbehaving.log.clear()
+    with httpx.Client(base_url=misbehaving.url, timeout=5) as client:
 
         def misbehave(*faults: Fault | str) -> tuple[Running, httpx.Client]:
-            server.faults.replace(faults)
-            return server, client
+            misbehaving.faults.replace(faults)
+            return misbehaving, client
 
         yield misbehave
 

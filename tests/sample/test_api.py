@@ -102,9 +102,9 @@ def test_paging(pages: Pages, client: httpx.Client, catalog: Catalog, method: st
 
 def test_full_last_page_still_has_a_next(pages: Pages, catalog: Catalog) -> None:
     """Where the items end with a full page, the next one is empty and has no `next`."""
-    with running(Catalog.from_items(catalog.month("202401")[:20])) as server:
-        with httpx.Client(base_url=server.url) as client:
-            assert [len(page["features"]) for page in pages(client, limit=5)] == [5, 5, 5, 5, 0]
+    twenty = Catalog.from_items(catalog.month("202401")[:20])
+    with running(twenty) as server, httpx.Client(base_url=server.url) as client:
+        assert [len(page["features"]) for page in pages(client, limit=5)] == [5, 5, 5, 5, 0]
 
 
 def test_a_range_is_closed_over_the_whole_sensing(pages: Pages, client: httpx.Client, catalog: Catalog) -> None:

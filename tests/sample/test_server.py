@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
-from sample.__main__ import BAD_USAGE, NO_PORT
+from sample.__main__ import BAD_USAGE, NO_PORT, main
 from sample.catalog import Catalog
+from sample.faults import KINDS, Faults
 from sample.log import read_log
+from sample.server import running
 
 REPOSITORY = Path(__file__).parents[2]
 DAY = {"datetime": "2024-01-05T00:00:00Z/2024-01-05T23:59:59.999Z", "limit": "100"}
@@ -33,11 +37,6 @@ def started(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             yield json.loads(process.stdout.readline())["url"], process
         finally:
             process.kill()
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sample", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_process_serves_logs_and_ends(tmp_path: Path) -> None:
@@ -85,40 +84,52 @@ def test_faults_from_a_file_and_a_file_of_items(tmp_path: Path, catalog: Catalog
         assert sorted(page["features"], key=lambda item: item["id"]) == sorted(items, key=lambda item: item["id"])
 
 
-def test_port_in_use() -> None:
-    """A message that names the port and says what to do, no traceback."""
+def test_a_server_that_hangs_can_be_stopped(catalog: Catalog) -> None:
+    """Requests that hang do not hold it up."""
+    with running(catalog, Faults(["hang"])) as server:
+        asked = threading.Thread(target=lambda: httpx.get(f"{server.url}/search", params=DAY, timeout=9))
+        asked.start()
+        while not server.log.in_flight:
+            time.sleep(0.01)
+        began = time.monotonic()
+    asked.join()
+    assert time.monotonic() - began < 4
+
+
+def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that names the port and says what to do."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ended = run("--port", str(port))
-    assert ended.returncode == NO_PORT
-    assert f"127.0.0.1:{port}" in ended.stderr
-    assert "Choose another --port" in ended.stderr
-    assert "Traceback" not in ended.stderr
+        assert main(["--port", str(port)]) == NO_PORT
+    message = capsys.readouterr().err
+    assert f"127.0.0.1:{port}" in message
+    assert "Choose another --port" in message
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--fault", "flood"), "there is no fault 'flood'"),
-        (("--file", "/nowhere.json"), "No such file"),
-        (("--file", "pyproject.toml"), "not a FeatureCollection"),
-        (("--area=1,2,3",), "four numbers"),
+        (["--fault", "flood"], "there is no fault 'flood'"),
+        (["--file", "/nowhere.json"], "No such file"),
+        (["--file", str(REPOSITORY / "pyproject.toml")], "not a FeatureCollection"),
+        (["--faults-file", str(REPOSITORY / "pyproject.toml")], "sample: "),
+        (["--area=1,2,3"], "four numbers"),
     ],
 )
-def test_bad_usage(arguments: tuple[str, ...], words: str) -> None:
+def test_bad_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
     """Exit code 64 and one line."""
-    ended = run(*arguments)
-    assert ended.returncode == BAD_USAGE
-    assert words in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert main(arguments) == BAD_USAGE
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
 
 
-def test_help_names_every_fault() -> None:
+def test_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
     """The help lists the kinds of faults with their options."""
-    from sample.faults import KINDS
-
-    text = run("--help").stdout
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
     for name, kind in KINDS.items():
         assert kind.help in text, name

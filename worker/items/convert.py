@@ -5,6 +5,7 @@ finds beyond that schema it infers, so a page of another shape shows by its type
 and teaches its shape to the fast way for the pages that follow.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from worker.contract.columns import COLUMNS, DOUBLE, PROPERTIES, ListOf, Struct,
 from worker.items.arrow import to_arrow
 from worker.items.geometry import boxes, polygons_to_wkb
 from worker.items.lossless import members_of, rows_of, table_of
-from worker.items.types import merge
+from worker.items.types import json_paths, merge
 
 CANONICAL = Struct(COLUMNS)
 _POLYGON = pa.struct([("type", pa.string()), ("coordinates", pa.list_(pa.list_(pa.list_(pa.float64()))))])
@@ -31,11 +32,17 @@ class Converted:
     kind: Struct
 
 
+_LESSONS = 100
+"""Shapes learnt at most: where each page has another, a schema of all that was seen costs more than it saves."""
+
+
 class Converter:
     """Converts pages, learning shapes as it goes. Safe to use from several threads: what it learns only grows."""
 
     def __init__(self) -> None:
         self._shape = _Shape(members={}, properties={})
+        self._lessons = 0
+        self._lock = threading.Lock()
 
     def convert(self, body: bytes) -> Converted:
         """The items of a search page, in the order of the page.
@@ -43,19 +50,24 @@ class Converter:
         Raises:
             ValueError: the page is no feature collection, or an item of it is none.
         """
-        shape = self._shape
         try:
-            quick = shape.convert(body)
+            quick = self._shape.convert(body)
         except pa.ArrowInvalid:  # a value of another type than the schema's, such as a MultiPolygon's coordinates
             quick = None
         if quick is not None:
             return quick
         features = orjson.loads(body).get("features")
-        if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
-            raise ValueError("the page is not a GeoJSON feature collection")
+        if not isinstance(features, list):
+            raise ValueError("the page is not a GeoJSON feature collection")  # noqa: TRY004  one error for what is no page
         items, kind = table_of(rows_of(features), CANONICAL)
-        self._shape = shape.grown(kind, members_of(features))
+        self._learn(kind, members_of(features))
         return Converted(items, kind)
+
+    def _learn(self, kind: Struct, members: frozenset[str]) -> None:
+        with self._lock:
+            if self._lessons < _LESSONS and (grown := self._shape.grown(kind, members)) is not self._shape:
+                self._shape = grown
+                self._lessons += 1
 
 
 class _Shape:
@@ -115,11 +127,19 @@ class _Shape:
         return Converted(pa.StructArray.from_arrays(columns, names=names), self._kind)
 
     def grown(self, kind: Struct, members: frozenset[str]) -> "_Shape":
-        """This shape and that of a page that was converted the lossless way."""
+        """This shape and that of a page that was converted the lossless way.
+
+        What needs JSON text is left out: the fast way would take a text that is met there for JSON.
+        """
         found: dict[str, Any] = dict(kind.fields)
-        grown = {name: merge(found[name], self._direct.get(name, found[name])) for name in members if name in found}
         others = found.keys() - members - {"geometry", "bbox"}
-        nested = {name: merge(found[name], self._nested.get(name, found[name])) for name in others}
+        grown = _merged({name: found[name] for name in members if name in found}, self._direct)
+        nested = _merged({name: found[name] for name in others}, self._nested)
         if self._direct | grown == self._direct and self._nested | nested == self._nested:
             return self
         return _Shape(self._members | grown, self._properties | nested)
+
+
+def _merged(found: dict[str, Type], known: dict[str, Type]) -> dict[str, Type]:
+    merged = {name: merge(kind, known.get(name, kind)) for name, kind in found.items()}
+    return {name: kind for name, kind in merged.items() if not json_paths(kind)}

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+from shapely.errors import ShapelyError
 
 from worker.contract.columns import PROPERTIES, TIMESTAMP, Struct
 from worker.items.arrow import encode, to_arrow
@@ -11,12 +12,20 @@ from worker.items.geometry import bounds_of, box_members, to_wkb
 from worker.items.types import arrange, infer, merge_all
 
 _TIMES = tuple(name for name, kind in PROPERTIES if kind == TIMESTAMP)
+_NAMES = ("id", "collection")
 _RESERVED = frozenset(("geometry", "bbox"))
 
 
 def rows_of(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One flat row an item: its members and its properties side by side, geometry as WKB, the box as a struct."""
-    return [_row(feature) for feature in features]
+    """One flat row an item: its members and its properties side by side, geometry as WKB, the box as a struct.
+
+    Raises:
+        ValueError: one of them is not an item.
+    """
+    try:
+        return [_row(feature) for feature in features]
+    except (AttributeError, TypeError, ShapelyError) as error:
+        raise ValueError(f"not a STAC item: {error}") from error
 
 
 def members_of(features: list[dict[str, Any]]) -> frozenset[str]:
@@ -32,6 +41,9 @@ def table_of(rows: list[dict[str, Any]], canonical: Struct) -> tuple[pa.StructAr
 
 
 def _row(feature: dict[str, Any]) -> dict[str, Any]:
+    for name in _NAMES:
+        if not isinstance(feature.get(name), str | None):
+            raise ValueError(f"{feature[name]!r} is not the {name} of an item")  # noqa: TRY004  as for other faults
     row = {name: value for name, value in feature.items() if name != "properties" and name not in _RESERVED}
     for name, value in (feature.get("properties") or {}).items():
         # A property named like a member of the item would meet it in one column.

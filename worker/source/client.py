@@ -53,16 +53,20 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
         BadParameters: what answers there is not a STAC API that can be searched.
         SourceUnavailable: nothing answered for too long.
     """
+    if not url.startswith(("http://", "https://")):
+        raise _unsuitable(url, "its address does not begin with http:// or https://")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pystac-client warns of conformance, which the search link settles
             client = Client.open(url, stac_io=PatientIO(session))
         search = client.get_search_link()
-        if search is None:
-            raise BadParameters(f"{url} is not a STAC API: its landing page has no search link. Check STAC_API_URL.")
         methods = {link.extra_fields.get("method", "GET") for link in client.get_links("search")}
-    except (Refusal, STACError, STACTypeError, APIError, KeyError, TypeError, ValueError) as error:
-        raise BadParameters(f"{url} is not a STAC API: {error}. Check STAC_API_URL.") from error
+    except Refusal as error:
+        raise _unsuitable(url, str(error)) from error
+    except (STACError, STACTypeError, APIError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unsuitable(url, f"its landing page is not a STAC catalogue: {type(error).__name__}: {error}") from error
+    if search is None:
+        raise _unsuitable(url, "its landing page has no search link")
     searcher = Searcher(
         url=search.get_absolute_href() or search.href,
         method="GET" if "GET" in methods else "POST",
@@ -73,11 +77,17 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
     return Source(url, searcher, watch, session, _documents(url, collections, session))
 
 
+def _unsuitable(url: str, reason: str) -> BadParameters:
+    return BadParameters(f"{url} is not a STAC API that can be searched: {reason}. Check STAC_API_URL.")
+
+
 def _documents(url: str, collections: tuple[str, ...], session: PatientSession) -> dict[str, dict[str, Any]]:
     documents = {}
     for collection in collections:
         try:
-            documents[collection] = PatientIO(session).read_json(f"{url.rstrip('/')}/collections/{collection}")
+            document = PatientIO(session).read_json(f"{url.rstrip('/')}/collections/{collection}")
         except Refusal:  # an API may serve items of a collection that it does not describe
             continue
+        if document.get("type") == "Collection" and document.get("id") == collection:
+            documents[collection] = document
     return documents

@@ -6,17 +6,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from requests import PreparedRequest, Request, RequestException, Response, Session
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, Timeout, TooManyRedirects
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from worker.source.limiter import Limiter, Stopped
 from worker.source.page import Malformed
 from worker.source.retry import Complaint, Refusal, passes, retry_after, wait_before
+from worker.source.sockets import BreakableAdapter
 from worker.source.watch import Watch
 
 _CHUNK = 1 << 18
 _PAGE_TIMEOUTS = 5  # a page may take so many times the time that the source may be silent
 _ERROR_TEXT = 300
+_FINAL = (InvalidSchema, InvalidURL, MissingSchema, TooManyRedirects)
 
 T = TypeVar("T")
 
@@ -30,11 +32,17 @@ class PatientSession:
         self._limiter, self._watch = limiter, watch
         self._timeout, self._longest_wait = timeout, longest_wait
         self._over = threading.Event()
+        self._fault: BaseException | None = None
         self._session = Session()
         self._session.headers.update({"client-id": client_id, "User-Agent": client_id})
-        adapter = HTTPAdapter(pool_maxsize=connections)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._adapter = BreakableAdapter(pool_maxsize=connections)
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Why the run gave up, where it did: every other thread only sees that it is `Stopped`."""
+        return self._fault
 
     def patiently(self, once: Callable[[], T]) -> T:
         """The result of a request and of reading its answer; again and again while `Complaint` or `Malformed` comes.
@@ -50,7 +58,9 @@ class PatientSession:
                 try:
                     result = once()
                 except (Complaint, Malformed) as complaint:
-                    self._limiter.failed(started, getattr(complaint, "retry_after", None))
+                    if self._over.is_set():
+                        raise Stopped from complaint
+                    self._limiter.failed(started, self._bearable(getattr(complaint, "retry_after", None)))
                     reason = str(complaint)
                 else:
                     self._limiter.succeeded()
@@ -61,8 +71,7 @@ class PatientSession:
 
     def pause(self, failures: int) -> None:
         """Wait before the next try. Raises `Stopped` if the run ends meanwhile."""
-        longest = min(self._longest_wait, self._watch.remaining() + 1)
-        if self._over.wait(wait_before(failures, longest)):
+        if self._over.wait(wait_before(failures, self._bearable(self._longest_wait))):
             raise Stopped
 
     def send(self, request: Request) -> bytes:
@@ -72,13 +81,15 @@ class PatientSession:
             Complaint: it failed in a way that may pass.
             Refusal: the source will not answer it.
         """
-        prepared = self._session.prepare_request(request)
-        settings = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
         try:
+            prepared = self._session.prepare_request(request)
+            settings = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
             with self._session.send(prepared, timeout=self._timeout, **settings) as response:
                 body = self._read(response)
+        except _FINAL as error:
+            raise Refusal(f"{error} ({request.method} {request.url})") from error
         except (RequestException, HTTPError, OSError) as error:
-            raise Complaint(f"{type(error).__name__}: {error}") from error
+            raise Complaint(f"{self._told(error)} ({_place(prepared)})") from error
         if 200 <= response.status_code < 300:
             return body
         answer = f"{response.status_code} {response.reason}: {_text(body)} ({_place(prepared)})"
@@ -86,22 +97,37 @@ class PatientSession:
             raise Complaint(answer, retry_after=retry_after(response.headers.get("Retry-After")))
         raise Refusal(answer)
 
+    def give_up(self, fault: BaseException) -> None:
+        """Stop because of this; of several faults the first is kept."""
+        if self._fault is None and not self._over.is_set():
+            self._fault = fault
+        self.stop()
+
     def stop(self) -> None:
-        """End every wait; requests under way end by themselves."""
+        """End every wait, and break the requests under way: a source that is silent would hold them."""
         self._over.set()
         self._limiter.stop()
+        self._adapter.break_connections()
+
+    def _bearable(self, seconds: float | None) -> float:
+        """No wait outlasts what is left of patience, so that a hopeless run ends in time."""
+        return min(seconds or 0.0, self._watch.remaining() + 1)
 
     def _read(self, response: Response) -> bytes:
         """The whole body, unless it drips: a time-out of the socket begins anew with every byte."""
         deadline = time.monotonic() + _PAGE_TIMEOUTS * self._timeout
         parts = []
-        while part := response.raw.read(_CHUNK, decode_content=True):
+        while part := response.raw.read1(_CHUNK, decode_content=True):  # `read` would wait for the whole chunk
             parts.append(part)
             if time.monotonic() > deadline:
-                raise Complaint(f"the answer took longer than {_PAGE_TIMEOUTS * self._timeout:.0f} seconds")
-            if self._over.is_set():
-                raise Stopped
+                raise Complaint(f"the answer took longer than {_PAGE_TIMEOUTS * self._timeout:g} seconds")
         return b"".join(parts)
+
+    def _told(self, error: Exception) -> str:
+        if isinstance(error, (Timeout, ReadTimeoutError)):
+            what = "no connection" if isinstance(error, ConnectTimeout) else "no answer"
+            return f"{what} for {self._timeout:g} seconds"
+        return f"the connection failed: {type(error).__name__}: {error}"
 
 
 def _text(body: bytes) -> str:

@@ -1,7 +1,9 @@
 """How many requests may be in flight: as many as the source bears, found out by trying (AIMD, as TCP does).
 
-The limit doubles while little is known, grows by about one a round later, falls when the source complains, and
-remembers where it fell: beyond that it goes only after a while.
+The limit doubles a round while little is known, grows by about one a round later, falls when the source complains, and
+remembers for a while where it fell: it stays below that height, then tries again, and more rarely each time that it
+falls at the same height. What fails although nothing succeeded in between is an outage: it makes the limit fall further,
+but says nothing of what the source bears.
 """
 
 import threading
@@ -13,6 +15,7 @@ START = 4
 _BACK_OFF = 0.75
 _PROBE_AFTER = 30.0
 _PROBE_AFTER_MAX = 480.0
+_SAME_HEIGHT = 1.25
 
 
 class Stopped(Exception):
@@ -27,8 +30,10 @@ class Limiter:
         self._clock = clock
         self._limit = float(min(START, ceiling))
         self._threshold = float(ceiling)  # below it the limit doubles a round, above it grows by one
-        self._fell_at: float | None = None
-        self._fell_when = -1.0
+        self._fell_when = float("-inf")
+        self._outage = False
+        self._height: float | None = None  # where it fell, and since when it is remembered
+        self._remembered_when = 0.0
         self._probe_after = _PROBE_AFTER
         self._in_flight = 0
         self._closed_until = 0.0
@@ -55,6 +60,7 @@ class Limiter:
                     break
                 self._condition.wait(closed if closed > 0 else None)
             self._in_flight += 1
+            self._condition.notify()  # there may be a place for the next as well
             started = self._clock()
         try:
             yield started
@@ -66,6 +72,7 @@ class Limiter:
     def succeeded(self) -> None:
         """A request was answered well: grow."""
         with self._condition:
+            self._outage = False
             self._limit += 1 if self._limit < self._threshold else 1 / self._limit
             self._limit = min(self._limit, self._ceiling, self._bound())
             self._condition.notify()
@@ -78,11 +85,11 @@ class Limiter:
                 self._closed_until = max(self._closed_until, now + retry_after)
             if started <= self._fell_when:
                 return
-            if self._fell_at is not None and self._limit >= self._fell_at:
-                self._probe_after = min(2 * self._probe_after, _PROBE_AFTER_MAX)
-            self._fell_at = max(self._limit, 2.0)
+            if not self._outage:
+                self._remember(now)
+                self._threshold = max(1.0, self._limit * _BACK_OFF)
+            self._outage = True
             self._limit = max(1.0, self._limit * _BACK_OFF)
-            self._threshold = self._limit
             self._fell_when = now
 
     def stop(self) -> None:
@@ -91,8 +98,22 @@ class Limiter:
             self._stopped = True
             self._condition.notify_all()
 
+    def _remember(self, now: float) -> None:
+        """Take this for the height that the source bears, unless an earlier one still holds.
+
+        If each fall counted, failures that have nothing to do with the load would bring the height down to one.
+        """
+        if self._holds(now) or self._limit < 2:
+            return
+        same = self._height is not None and self._height / _SAME_HEIGHT <= self._limit <= self._height * _SAME_HEIGHT
+        self._probe_after = min(2 * self._probe_after, _PROBE_AFTER_MAX) if same else _PROBE_AFTER
+        self._height, self._remembered_when = self._limit, now
+
+    def _holds(self, now: float) -> bool:
+        return self._height is not None and now - self._remembered_when <= self._probe_after
+
     def _bound(self) -> float:
         """Just below where the source complained, until it is time to try again."""
-        if self._fell_at is None or self._clock() - self._fell_when > self._probe_after:
+        if self._height is None or not self._holds(self._clock()):
             return float(self._ceiling)
-        return max(1.0, self._fell_at - 1)
+        return max(1.0, self._height - 1)

@@ -35,13 +35,19 @@ class Page:
                 raise Malformed(f"no features in it, but {', '.join(sorted(document.keys())[:5])}")
             links = document.get("links")
             found: list[Any] = links.as_list() if isinstance(links, simdjson.Array) else []
-            return cls(body=body, returned=len(features), matched=_matched(document), links=found)
+            return cls(
+                body=body,
+                returned=len(features),
+                matched=_matched(document),
+                links=[link for link in found if isinstance(link, dict)],
+            )
         except (ValueError, UnicodeDecodeError) as error:
             raise error if isinstance(error, Malformed) else Malformed(f"broken JSON: {error}") from error
 
     @property
     def next_link(self) -> dict[str, Any] | None:
-        return next((link for link in self.links if link.get("rel") == "next" and link.get("href")), None)
+        following = (link for link in self.links if link.get("rel") == "next" and link.get("href"))
+        return next((link for link in following if isinstance(link["href"], str)), None)
 
 
 def _matched(document: simdjson.Object) -> int | None:
@@ -49,4 +55,4 @@ def _matched(document: simdjson.Object) -> int | None:
     stated = document.get("numberMatched")
     if stated is None and isinstance(context := document.get("context"), simdjson.Object):
         stated = context.get("matched")
-    return stated if isinstance(stated, int) and not isinstance(stated, bool) else None
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0 else None

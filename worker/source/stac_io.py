@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import orjson
 from pystac.link import HREF, Link
@@ -9,13 +10,17 @@ from pystac_client.stac_api_io import StacApiIO
 from requests import Request
 
 from worker.source.http import PatientSession
-from worker.source.page import Page
+from worker.source.page import Malformed, Page
 from worker.source.retry import Refusal
 
-PAGE_TRIES = 5
+PAGE_TRIES = 6
+_EMPTY_PAGES = 2
 
-Accept = Callable[[Page, int], Any]
-"""Takes a page and the number of the try, from 1; gives what pages_as_dicts shall hand on, or raises `Doubtful`."""
+Accept = Callable[[Page], Any]
+"""Takes a page; gives what pages_as_dicts shall hand on, or raises `Doubtful`."""
+
+Source = str | dict[str, Any]
+"""Where a page comes from: the search itself, or the `next` link of the page before."""
 
 
 class Doubtful(Exception):
@@ -31,31 +36,51 @@ class PatientIO(StacApiIO):
         self._accept = accept
 
     def read_json(self, source: HREF, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """A document other than a search page, such as the landing page. Raises `Refusal` where it is not JSON."""
-        body: Any = self._patient.patiently(lambda: self.read_text(source, *args, **kwargs))
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise Refusal(f"the answer is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise Refusal("the answer is not a JSON object")
-        return document
+        """A document other than a search page, such as the landing page. Raises `Refusal` where it is no JSON object."""
+
+        def once() -> dict[str, Any]:
+            body: Any = self.read_text(source, *args, **kwargs)
+            if not body.lstrip()[:1] == b"{":
+                raise Refusal("what it answers is not a JSON object")
+            try:
+                document: dict[str, Any] = orjson.loads(body)
+            except orjson.JSONDecodeError as error:
+                raise Malformed(f"broken JSON: {error}") from error
+            return document
+
+        return self._patient.patiently(once)
 
     def get_pages(
         self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
         """The pages of a search, as pystac-client expects them; the one feature of each is what `accept` made of it.
 
-        An empty page is given too, because it states a count.
+        An empty page is given too, because it states a count; two in a row are the end even if a `next` goes on.
 
         Raises:
             Doubtful: a page was not right however often it was asked for.
+            Refusal: a `next` leads out of the web.
         """
-        page, accepted = self._accepted(url, method=method, parameters=parameters)
-        yield {"features": [accepted], "links": page.links}
-        while page.returned and page.next_link:
-            page, accepted = self._accepted(Link.from_dict(page.next_link), parameters=parameters)
+
+        def read(source: Source) -> Page:
+            def once() -> Page:
+                body: Any = (
+                    self.read_text(source, method=method, parameters=parameters)
+                    if isinstance(source, str)
+                    else self.read_text(Link.from_dict(source), parameters=parameters or {})
+                )
+                return Page.read(body)
+
+            return self._patient.patiently(once)
+
+        before: Source | None = None
+        source: Source | None = url
+        empty = 0
+        while source is not None and empty < _EMPTY_PAGES:
+            page, accepted, source = self._accepted(read, source, before)
             yield {"features": [accepted], "links": page.links}
+            empty = 0 if page.returned else empty + 1
+            before, source = source, _following(page, source)
 
     def request(
         self,
@@ -69,17 +94,33 @@ class PatientIO(StacApiIO):
         body: Any = self._patient.send(Request(method=method or "GET", url=href, headers=headers, **content))
         return body  # type: ignore[no-any-return]  # see above
 
-    def _accepted(self, source: HREF, **kwargs: Any) -> tuple[Page, Any]:
-        def once() -> Page:
-            body: Any = self.read_text(source, **kwargs)
-            return Page.read(body)
-
+    def _accepted(
+        self, read: Callable[[Source], Page], source: Source, before: Source | None
+    ) -> tuple[Page, Any, Source]:
+        """The page, what was made of it, and where it came from in the end."""
         for tries in range(1, PAGE_TRIES + 1):
-            page = self._patient.patiently(once)
+            page = read(source)
             try:
-                return page, self._accept(page, tries) if self._accept else page
+                return page, self._made_of(page, source), source
             except Doubtful:
                 if tries == PAGE_TRIES:
                     raise
                 self._patient.pause(tries)
+            if tries > 1 and before is not None:  # perhaps it is not the page, but the link that led to it
+                source = _following(read(before), before) or source
         raise AssertionError("the last try returns or raises")
+
+    def _made_of(self, page: Page, source: Source) -> Any:
+        if _following(page, source) == source:
+            raise Doubtful("a `next` that leads to the page that it stands on")
+        return self._accept(page) if self._accept else page
+
+
+def _following(page: Page, source: Source) -> Source | None:
+    """The `next` link of a page that was read from `source`, with an absolute address."""
+    if (link := page.next_link) is None:
+        return None
+    href = urljoin(source if isinstance(source, str) else source["href"], link["href"])
+    if not href.startswith(("http://", "https://")):
+        raise Refusal(f"a `next` that leads to {href}")
+    return {**link, "href": href}

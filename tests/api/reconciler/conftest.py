@@ -14,6 +14,7 @@ from api.catalog.service import CatalogService
 from api.executors.memory import MemoryExecutor
 from api.jobs import service, store
 from api.jobs.models import Job
+from api.jobs.states import JobState
 from api.reconciler.context import Context, Timings
 from api.reconciler.loop import Reconciler
 from storage import Store, open_store
@@ -97,3 +98,14 @@ def hand(engine: Engine, executor: MemoryExecutor, tmp_path: Path) -> Iterator[H
             timings=NO_WAIT,
         )
         yield Hand(context, executor, archive)
+
+
+@pytest.fixture
+def running(hand: Hand, executor: MemoryExecutor) -> str:
+    """The id of a job whose run, `run-1`, is under way."""
+    job_id = hand.put()
+    hand.turn()
+    executor.start("run-1")
+    hand.turn()
+    assert hand.job(job_id).state is JobState.RUNNING
+    return job_id

@@ -13,19 +13,7 @@ from api.executors.memory import MemoryExecutor
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from storage import StorageError
-from worker.contract import layout
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
-
-
-@pytest.fixture
-def running(hand: Any, executor: MemoryExecutor) -> str:
-    """The id of a job whose run, `run-1`, is under way."""
-    job_id: str = hand.put()
-    hand.turn()
-    executor.start("run-1")
-    hand.turn()
-    assert hand.job(job_id).state is JobState.RUNNING
-    return job_id
 
 
 def test_a_job_succeeds_once_its_result_is_there(hand: Any, executor: MemoryExecutor, running: str) -> None:
@@ -175,81 +163,6 @@ def test_a_superseded_run_without_its_double_is_a_conflict(hand: Any, executor: 
     job = hand.job(running)
     assert (job.state, job.failure_code) == (JobState.FAILED, "CONFLICT")
     assert "another run of this job had decided" in job.failure_message
-
-
-def test_a_cancel_in_time(hand: Any, executor: MemoryExecutor, running: str) -> None:
-    """The decision is in the archive before the run is stopped; the job ends as cancelled, by whom is told."""
-    hand.cancel(running)
-    hand.turn(2)
-    assert hand.job(running).state is JobState.CANCELLED
-    assert json.loads(hand.store.get(layout.decision_key(running)))["action"] == "cancel"
-    assert executor.terminated == {"run-1": "cancelled by ada"}
-    assert "the cancel holds: no run may publish any more" in hand.story(running)
-
-
-def test_a_cancel_too_late(hand: Any, executor: MemoryExecutor, running: str) -> None:
-    """The worker had decided to publish: it is left alone, the job succeeds, and one event says that it was too late."""
-    hand.decide(running, "run-1")
-    hand.cancel(running)
-    hand.turn(2)
-    assert executor.terminated == {}
-    hand.write_result(running)
-    executor.succeed("run-1")
-    hand.turn()
-    assert hand.job(running).state is JobState.SUCCEEDED
-    assert sum("too late" in reason for reason in hand.story(running)) == 1
-
-
-def test_a_cancel_that_finds_the_run_ended(hand: Any, executor: MemoryExecutor, running: str) -> None:
-    """Asked after the worker had finished and before anybody looked: published, and told as too late."""
-    hand.decide(running, "run-1")
-    hand.write_result(running)
-    executor.succeed("run-1")
-    hand.cancel(running)
-    hand.turn()
-    assert hand.job(running).state is JobState.SUCCEEDED
-    assert sum("too late" in reason for reason in hand.story(running)) == 1
-
-
-def test_a_cancel_between_a_look_and_its_consequence(
-    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The reconciler has seen the end, the cancel comes, then the end is written: never without the event."""
-    hand.write_result(running)
-    executor.succeed("run-1")
-    tail = executor.tail
-
-    def cancelled_meanwhile(log_ref: str, limit: int) -> Any:
-        hand.cancel(running)
-        return tail(log_ref, limit)
-
-    monkeypatch.setattr(executor, "tail", cancelled_meanwhile)
-    hand.turn()
-    assert hand.job(running).state is JobState.SUCCEEDED
-    assert sum("too late" in reason for reason in hand.story(running)) == 1
-
-
-def test_a_stop_that_is_lost_is_repeated(
-    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A request to stop that had no effect is made again, after a while and not in each pass."""
-    asked: list[str] = []
-    monkeypatch.setattr(executor, "terminate", lambda ref, _reason: asked.append(ref))
-    patient = hand.wait(terminate_again=60)
-    patient.cancel(running)
-    patient.turn(3)
-    assert asked == ["run-1"]
-    patient.change(running, terminated_at=db.now() - timedelta(seconds=61))
-    patient.turn()
-    assert asked == ["run-1", "run-1"]
-
-
-def test_a_cancelled_run_that_vanishes_is_cancelled(hand: Any, executor: MemoryExecutor, running: str) -> None:
-    """It is not LOST: nothing was published, which is what was asked for."""
-    executor.vanish("run-1")
-    hand.cancel(running)
-    hand.turn(3)
-    assert hand.job(running).state is JobState.CANCELLED
 
 
 def test_an_archive_that_is_away_ends_nothing(

@@ -1,0 +1,187 @@
+"""Staged days come back as they were saved, or not at all."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from staged_days import DAY, generated_items, harvested_day, run_params
+
+from storage import Store, open_store
+from worker.contract.collections import L30
+from worker.contract.job import RunParams
+from worker.contract.layout import staged_day_key, staged_day_record_key
+from worker.items.types import json_paths
+from worker.stage import Stage, clear
+
+SOURCE = "http://127.0.0.1/stac"
+
+
+@pytest.fixture
+def params(archive: str) -> RunParams:
+    return run_params(archive)
+
+
+@pytest.fixture
+def store(archive: str) -> Store:
+    return open_store(archive)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[], Path]:
+    """A new folder for each attempt, as each run has."""
+
+    def make() -> Path:
+        path = tmp_path / f"attempt-{len(list(tmp_path.glob('attempt-*')))}"
+        path.mkdir()
+        return path
+
+    return make
+
+
+Folder = Callable[[], Path]
+
+
+def _change_record(store: Store, params: RunParams, **values: Any) -> None:
+    key = staged_day_record_key(params.stage_id, DAY)
+    store.put(key, orjson.dumps(orjson.loads(store.get(key)) | values))
+
+
+def test_a_saved_day_is_loaded_by_the_next_attempt(store: Store, params: RunParams, folder: Folder) -> None:
+    """The same items, counts and anomalies; also by a retry, another job that inherits the stage id."""
+    items = generated_items(DAY)
+    del items[0]["assets"]["B01"]
+    saved = Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, items))
+    assert sum(saved.record.items.values()) == saved.record.matched == len(items)
+    assert list(saved.record.anomalies.values()) == [1]
+    retry = run_params(params.destination, job_id="retry", stage_id=params.stage_id)
+    for attempt in (params, retry):
+        loaded = Stage(store, attempt, SOURCE, folder()).load(DAY)
+        assert loaded is not None
+        assert loaded.record == saved.record
+        assert loaded.kind() == saved.kind()
+        assert pq.read_table(loaded.path).equals(pq.read_table(saved.path))
+
+
+def test_a_day_keeps_which_of_its_columns_hold_json(store: Store, params: RunParams, folder: Folder) -> None:
+    """Arrow has one type for text and for JSON as text; the difference survives the archive, or a merge would not
+    know how to join them."""
+    items = generated_items(DAY)[:2]
+    items[0]["properties"]["odd"], items[1]["properties"]["odd"] = "text", [1]
+    day = harvested_day(DAY, items)
+    assert json_paths(day.kind) == ["odd"]
+    Stage(store, params, SOURCE, folder()).save(day)
+    loaded = Stage(store, params, SOURCE, folder()).load(DAY)
+    assert loaded is not None
+    assert loaded.kind() == day.kind
+
+
+def test_a_day_without_items_is_staged_too(store: Store, params: RunParams, folder: Folder) -> None:
+    """It need not be searched again to know that it is empty; an unknown count stays unknown."""
+    Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, [], counted=False))
+    loaded = Stage(store, params, SOURCE, folder()).load(DAY)
+    assert loaded is not None
+    assert (loaded.record.items, loaded.record.matched) == ({}, None)
+    assert pq.read_metadata(loaded.path).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"bbox": [0, 0, 10, 10], "prefix": "hls-data"},
+        {"collections": [L30], "prefix": "hls-data"},
+        {"stage_id": "another"},
+    ],
+)
+def test_a_day_of_other_parameters_is_not_reused(
+    store: Store, params: RunParams, folder: Folder, other: dict[str, Any]
+) -> None:
+    """Another box, other collections or another stage id: the day is searched anew."""
+    Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, generated_items(DAY)))
+    assert Stage(store, run_params(params.destination, **other), SOURCE, folder()).load(DAY) is None
+
+
+def test_a_day_of_another_source_is_not_reused(store: Store, params: RunParams, folder: Folder) -> None:
+    """A month is never put together from two STAC APIs."""
+    Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, generated_items(DAY)))
+    assert Stage(store, params, f"{SOURCE}2", folder()).load(DAY) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"stagedAt": "2024-01-20T00:00:00Z"},
+        {"schemaVersion": 0},
+        {"surprise": True},
+    ],
+    ids=["too old", "another schema", "another form"],
+)
+def test_a_day_that_is_out_of_date_is_not_reused(
+    store: Store, params: RunParams, folder: Folder, values: dict[str, Any]
+) -> None:
+    """Seven days pass, columns change, and so does the record itself."""
+    Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, generated_items(DAY)))
+    _change_record(store, params, **values)
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+
+
+def test_a_day_that_was_staged_before_it_was_over_is_not_reused(
+    store: Store, params: RunParams, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came after the first harvest would be missing."""
+    saved = Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, generated_items(DAY)))
+    monkeypatch.setattr("worker.stage.STAGED_DAY_LIFETIME", timedelta(days=100_000))
+    _change_record(store, params, stagedAt=f"{DAY}T23:59:59Z")
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+    _change_record(store, params, stagedAt=f"{DAY + timedelta(days=1)}T00:00:00Z")
+    loaded = Stage(store, params, SOURCE, folder()).load(DAY)
+    assert loaded is not None
+    assert loaded.record.sha256 == saved.record.sha256
+
+
+def test_half_a_day_is_no_day(store: Store, params: RunParams, folder: Folder) -> None:
+    """A run that was killed before it wrote the record, a record whose file is gone, and a file that was spoilt."""
+    key, record = staged_day_key(params.stage_id, DAY), staged_day_record_key(params.stage_id, DAY)
+    saved = Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, generated_items(DAY)))
+    whole = saved.path.read_bytes()
+    mark = store.get(record)
+
+    store.delete(record)
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+    store.put(record, mark)
+    store.put(key, whole[:-100] + b"x" * 100)
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+    middle = len(whole) // 2
+    store.put(key, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+    store.delete(key)
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+    store.put(key, whole)
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is not None
+
+
+def test_two_runs_of_one_stage_id_do_not_mix_their_days(store: Store, params: RunParams, folder: Folder) -> None:
+    """A run that is thought dead writes its record beside the file of the retry: nobody takes the one for the other,
+    even where both hold equally many items."""
+    ours = harvested_day(DAY, generated_items(DAY))
+    theirs = harvested_day(DAY, generated_items(DAY, seed=1))
+    assert ours.items.num_rows == theirs.items.num_rows
+    Stage(store, params, SOURCE, folder()).save(ours)
+    late_record = store.get(staged_day_record_key(params.stage_id, DAY))
+    Stage(store, params, SOURCE, folder()).save(theirs)
+    store.put(staged_day_record_key(params.stage_id, DAY), late_record)
+    assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+
+
+def test_clear_removes_the_days_and_nothing_else(store: Store, params: RunParams, folder: Folder) -> None:
+    """Of this stage id, record and file; days that never were are no fault."""
+    Stage(store, params, SOURCE, folder()).save(harvested_day(DAY, []))
+    other = run_params(params.destination, job_id="other")
+    Stage(store, other, SOURCE, folder()).save(harvested_day(DAY, []))
+    clear(store, params.stage_id, [DAY, date(2024, 1, 6)])
+    assert [stat.key for stat in store.scan("_jobs/")] == sorted(
+        [staged_day_key("other", DAY), staged_day_record_key("other", DAY)], key=lambda key: key
+    )

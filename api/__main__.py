@@ -1,4 +1,4 @@
-"""`python -m api [serve|migrate]`: the service, and its database's schema."""
+"""`python -m api [serve|migrate|reconcile]`: the service, its database's schema, the reconciler by itself."""
 
 import argparse
 import contextlib
@@ -12,6 +12,7 @@ import uvicorn
 
 from api import db, logs, migrate
 from api.app import create_app
+from api.parts import assemble
 from api.settings import ENV_PREFIX, Settings, StartRefused, load
 
 REFUSED = 78
@@ -23,14 +24,12 @@ _BACKLOG = 2048
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("serve", "migrate"), default="serve")
+    parser.add_argument("command", nargs="?", choices=_COMMANDS, default="serve")
     command = parser.parse_args(arguments).command
     try:
         settings = load()
         logs.configure(settings.log_level)
-        if command == "migrate":
-            return _migrate(settings)
-        return _serve(settings)
+        return _COMMANDS[command](settings)
     except StartRefused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return REFUSED
@@ -62,6 +61,17 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
+def _reconcile(settings: Settings) -> int:
+    """Until SIGTERM or SIGINT; beside APIs with HLS_RECONCILE=false."""
+    parts = assemble(settings)
+    reconciler = parts.reconciler()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: reconciler.stop())
+    reconciler.run()
+    parts.close()
+    return 0
+
+
 def _listen(settings: Settings) -> socket.socket:
     """Take the port before anything else is opened. Raises `StartRefused`."""
     try:
@@ -77,6 +87,9 @@ def _listen(settings: Settings) -> socket.socket:
             f"Set {ENV_PREFIX}PORT to a free one (0 picks one), or stop what listens there."
         ) from error
     return listener
+
+
+_COMMANDS = {"serve": _serve, "migrate": _migrate, "reconcile": _reconcile}
 
 
 if __name__ == "__main__":

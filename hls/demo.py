@@ -63,8 +63,8 @@ def _demonstrate(console: Console, client: Client) -> int:
         return 1
     partition = client.partition(MONTH, job["params"]["prefix"])
     console.print(_statistics(partition))
-    query = QUERY.format(path=partition["path"])
-    console.print(f"\nThe file that was written, asked with DuckDB:\n\n{query}\n", highlight=False)
+    query = QUERY.format(path=_here(partition["path"]))
+    console.print(f"\nThe file that was written, asked with DuckDB:\n\n{query}\n", highlight=False, soft_wrap=True)
     print(duckdb.sql(query))  # noqa: T201  DuckDB draws its own table
     console.print(EPILOGUE, highlight=False)
     return 0
@@ -100,6 +100,11 @@ def _follow(console: Console, client: Client, job_id: str) -> dict[str, Any]:
     return job
 
 
+def _here(path: str) -> str:
+    """The path as one would type it from this directory."""
+    return str(Path(path).relative_to(Path.cwd()))
+
+
 def _statistics(partition: dict[str, Any]) -> Table:
     table = Table(title=f"GET /partitions/{partition['yearMonth']}?prefix={partition['prefix']}", show_header=False)
     cloud = partition["cloudCover"] or {}
@@ -109,11 +114,13 @@ def _statistics(partition: dict[str, Any]) -> Table:
         "by collection": ", ".join(f"{name}: {count:,}" for name, count in partition["collections"].items()),
         "bytes": f"{partition['bytes']:,}",
         "days": f"{partition['daysPresent']} with items, {len(partition['daysMissing'])} without",
-        "first and last": f"{partition['firstDatetime']} to {partition['lastDatetime']}",
+        "first and last": f"{partition['firstDatetime'][:19]} to {partition['lastDatetime'][:19]}",
         "extent": ", ".join(f"{number:.4f}" for number in partition["extent"] or []),
         "cloud cover": f"mean {cloud.get('mean', 0):.1f} %, {cloud.get('nulls', 0)} items without",
-        "file": partition["path"],
+        "file": _here(partition["path"]),
     }
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, value)
     return table

@@ -38,8 +38,8 @@ class PartitionFilter(Out):
         return self
 
 
-class PartitionOut(Summary):
-    """One month of a dataset. Without a file, or with one that cannot be read, the figures are null."""
+class Standing(Out):
+    """Which month it is, and how its file stands."""
 
     prefix: str
     year_month: str
@@ -56,6 +56,10 @@ class PartitionOut(Summary):
     source_job: str | None = Field(description="The job that wrote the file, if this service knows it")
     active_job: str | None = Field(description="The job that is at work on this month")
     links: dict[str, str]
+
+
+class PartitionOut(Summary, Standing):
+    """One month of a dataset. Without a file, or with one that cannot be read, the figures are null."""
 
     @classmethod
     def of(cls, view: MonthView, archive: Store) -> Self:
@@ -87,7 +91,7 @@ class Download(Out):
     expires_at: datetime | None = Field(description="Until when the URL works; null if it always does")
 
 
-class PartitionDetailOut(PartitionOut, Detail):
+class PartitionDetailOut(Detail, PartitionOut):
     """One month in depth."""
 
     download: Download

@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 from sample.catalog import Catalog
 from storage import Store
 from worker.contract import GENERATOR
-from worker.contract.collections import L30
+from worker.contract.collections import COLLECTIONS
 from worker.contract.columns import SCHEMA_VERSION
 from worker.contract.job import RunParams
 from worker.contract.month import Month
 from worker.contract.result import PROVENANCE_KEY, Provenance
 from worker.days import Day, assemble
 from worker.items.convert import Converter
-from worker.source.search import Found
+from worker.source.found import Found
 from worker.source.slices import slices_of
 
 DAY = date(2024, 1, 5)
@@ -37,8 +37,8 @@ def harvested_day(day: date, items: list[dict[str, Any]], *, counted: bool = Tru
     """The day as it is harvested from a source that serves these items."""
     body = orjson.dumps({"type": "FeatureCollection", "features": items})
     pages = [Converter().convert(body)] if items else []
-    found = SimpleNamespace(part=slices_of(day, (L30,), None)[0], pages=pages)
-    table, kind = assemble([cast(Found, found)])
+    found = [SimpleNamespace(part=part, pages=pages) for part in slices_of(day, COLLECTIONS, None)]
+    table, kind = assemble(cast(list[Found], found))
     return Day(day, table, kind, counted=counted)
 
 

@@ -101,8 +101,9 @@ def check_whole(month: Month, archive: Archive, faults: list[str], **settings: o
 
 @pytest.mark.parametrize("kinds", PASSING.values(), ids=PASSING)
 def test_what_passes_leaves_no_trace(kinds: list[str], small: Month, archive: Archive) -> None:
-    """Each misbehaviour, three times in searches of the day that has items."""
-    check_whole(small, archive, [fault(kind, day=DAY, at="1+4+5") for kind in kinds])
+    """Each misbehaviour, some times in searches of the day that has items."""
+    when = {"at": "1+4+5"} if len(kinds) == 1 else {"times": 2}
+    check_whole(small, archive, [fault(kind, day=DAY, **when) for kind in kinds])
 
 
 def test_everything_at_once(small: Month, archive: Archive) -> None:
@@ -196,7 +197,11 @@ HOPELESS = {
     "stutter": (f"stutter:{AT_S30}", INCOMPLETE, SLICE + "searched 5 times"),
     "missing next": (f"no-next:{AT_S30},page=1", INCOMPLETE, SLICE + "the last page, but 20 of 120 items have not"),
     "empty page": (f"empty:{AT_S30},page=1", INCOMPLETE, SLICE + "an empty page, but 120 of 120 items are still"),
-    "no geometry": (f"no-geometry:{AT_S30},count=2", INCOMPLETE, SLICE + r"2 of \d+ items without geometry, such as H"),
+    "no geometry": (
+        f"no-geometry:{AT_S30},page=2,count=2",
+        INCOMPLETE,
+        SLICE + r"2 of \d+ items without geometry, such as H",
+    ),
     "no id": (f"no-id:{AT_S30}", INCOMPLETE, SLICE + r"1 of \d+ items without id"),
     "no datetime": (f"no-datetime:{AT_S30}", INCOMPLETE, SLICE + r"1 of \d+ items without datetime"),
     "no count": (f"no-count:{AT_S30},page=1", INCOMPLETE, SLICE + "a search without a count"),

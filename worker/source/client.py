@@ -6,6 +6,7 @@ from typing import Any
 
 from pystac.errors import STACError, STACTypeError
 from pystac_client import Client
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 
 from worker.contract import GENERATOR
@@ -63,7 +64,16 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
         methods = {link.extra_fields.get("method", "GET") for link in client.get_links("search")}
     except Refusal as error:
         raise _unsuitable(url, str(error)) from error
-    except (STACError, STACTypeError, APIError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        STACError,
+        STACTypeError,
+        APIError,
+        ClientTypeError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _unsuitable(url, f"its landing page is not a STAC catalogue: {type(error).__name__}: {error}") from error
     if search is None:
         raise _unsuitable(url, "its landing page has no search link")

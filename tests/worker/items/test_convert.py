@@ -1,6 +1,7 @@
 """From a page's bytes to rows and back: nothing is lost on either way, and the fast way is taken where it can be."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.items.convert import CANONICAL, Converter
+from worker.contract.columns import PROPERTIES
+from worker.items.convert import _LESSONS, CANONICAL, Converter
 from worker.items.types import arrange, json_paths, resolve
 
 Item = dict[str, Any]
@@ -153,9 +155,63 @@ def test_every_kind_of_geometry_survives(real_item: Item, geometry: Item, dimens
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b'{"features": 1}', b'{"features": [1]}', b'{"features": [{"properties": 3}]}']
+    "body",
+    [
+        b"[]",
+        b'{"features": 1}',
+        b'{"features": [1]}',
+        b'{"features": [{"properties": 3}]}',
+        b'{"features": [{"properties": {"datetime": "today"}}]}',
+        b'{"features": [{"id": 5}]}',
+        b'{"features": [{"bbox": ["a", "b", "c", "d"]}]}',
+        b'{"features": [{"bbox": [1, 2, 3, null]}]}',
+        b'{"features": [{"geometry": 7}]}',
+        b'{"features": [{"geometry": {"type": "Blob"}}]}',
+        b'{"features": [{"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1]], [[0, 0]]]}}]}',
+    ],
 )
 def test_what_is_no_page_is_refused(body: bytes) -> None:
-    """Something else than a feature collection raises, and is not taken for an empty page."""
-    with pytest.raises((ValueError, AttributeError, pa.ArrowException)):
+    """Something else than a feature collection of items raises `ValueError`, so that the page is read again, and is
+    neither taken for an empty page nor for a fault of our own."""
+    with pytest.raises((ValueError, pa.ArrowException)):
         Converter().convert(body)
+
+
+def with_properties(item: Item, number: int, **properties: Any) -> Item:
+    return item | {"id": f"item-{number}", "properties": item["properties"] | properties}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [[{"x": 1}, {"x": "a"}], [{"x": "a"}, {"x": {"y": 1}}], [{"x": [1]}, {"x": ["a"]}]],
+)
+def test_text_among_other_types_stays_text(first: list[Item], real_item: Item) -> None:
+    """Where a page has taught that a property needs JSON text, a later page with texts alone is not taken for JSON."""
+    converter = Converter()
+    converter.convert(page([with_properties(real_item, n, **extra) for n, extra in enumerate(first)]))
+    later = converter.convert(page([with_properties(real_item, 7, x="5")]))
+    converter.convert(page([with_properties(real_item, 8, x=5)]))
+    again = converter.convert(page([with_properties(real_item, 9, x="5")]))
+    for converted in (later, again):
+        back = unflattened(converted.items[0].as_py(), [path for path in json_paths(converted.kind) if path])
+        assert back["properties"]["x"] == "5"
+
+
+def test_threads_learn_together(real_item: Item) -> None:
+    """Pages of many shapes, converted by several threads at once, come back whole; what one thread learns, no other
+    makes forgotten."""
+    bodies = [page([with_properties(real_item, n, **{f"extra{n}": n})]) for n in range(24)]
+    converter = Converter()
+    with ThreadPoolExecutor(8) as pool:
+        converted = list(pool.map(converter.convert, bodies))
+    assert [one.items[0].as_py()[f"extra{n}"] for n, one in enumerate(converted)] == list(range(24))
+    assert all(converter._shape.convert(body) is not None for body in bodies)
+
+
+def test_shapes_that_never_end_are_not_learnt_for_ever(real_item: Item) -> None:
+    """Where each page has another property, what is learnt stops growing, and nothing is lost."""
+    converter = Converter()
+    for number in range(2 * _LESSONS):
+        converted = converter.convert(page([with_properties(real_item, number, **{f"only{number}": 1})]))
+        assert converted.items[0].as_py()[f"only{number}"] == 1
+    assert len(converter._shape._properties) <= _LESSONS + len(PROPERTIES)

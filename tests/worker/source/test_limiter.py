@@ -1,5 +1,6 @@
 """The limiter finds what the source bears, falls when it complains, and remembers where."""
 
+import random
 import threading
 
 import pytest
@@ -55,7 +56,8 @@ def test_it_remembers_where_it_fell_and_tries_again_later() -> None:
 
 
 def test_an_outage_leaves_one_request_that_tries() -> None:
-    """Failures in a row bring the limit to one, and a recovery does not start with a storm."""
+    """Failures in a row bring the limit to one; what comes back begins as at first, and is soon where it was, because
+    an outage says nothing of what the source bears."""
     clock = Clock()
     limiter = Limiter(150, clock)
     grow(limiter, 300)
@@ -63,8 +65,60 @@ def test_an_outage_leaves_one_request_that_tries() -> None:
         clock.now = second
         limiter.failed(started=second - 0.5)
     assert limiter.limit == 1
-    grow(limiter, 4)
-    assert limiter.limit <= 4
+    grow(limiter, 3)
+    assert limiter.limit <= START
+    grow(limiter, 150)
+    assert limiter.limit >= 100
+
+
+def test_faults_that_do_not_depend_on_load_do_not_bring_it_to_one() -> None:
+    """One failure in twenty, whatever the load: the limit stays at a height where work gets done."""
+    clock, draw = Clock(), random.Random(1)
+    limiter = Limiter(150, clock)
+    limits = []
+    for _ in range(20_000):
+        clock.now += 1 / limiter.limit
+        if draw.random() < 0.05:
+            limiter.failed(started=clock.now - 1)
+        else:
+            limiter.succeeded()
+        limits.append(limiter.limit)
+    assert sum(limits) / len(limits) > 4
+
+
+def test_it_finds_what_the_source_bears_and_keeps_below() -> None:
+    """A source that bears twenty at once: nearly that many are in flight, and hardly any is refused."""
+    clock = Clock()
+    limiter = Limiter(150, clock)
+    limits, refused = [], 0
+    for _ in range(20_000):
+        clock.now += 1 / limiter.limit
+        if limiter.limit > 20:
+            limiter.failed(started=clock.now - 0.01)
+            refused += 1
+        else:
+            limiter.succeeded()
+        limits.append(limiter.limit)
+    assert sum(limits[1000:]) / len(limits[1000:]) > 15
+    assert refused < 40
+
+
+def test_places_that_open_together_are_all_taken() -> None:
+    """Who waits behind a closed gate gets in when it opens, however many were woken meanwhile."""
+    limiter = Limiter(4)
+    limiter.failed(started=float("inf"), retry_after=0.1)
+    inside = threading.Barrier(3, timeout=10)
+
+    def enter() -> None:
+        with limiter.slot():
+            inside.wait()  # each needs the others to be in as well
+
+    threads = [threading.Thread(target=enter) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not inside.broken
 
 
 def test_nobody_starts_before_the_source_allows_it() -> None:

@@ -113,7 +113,7 @@ def _check_statistics(partition: dict[str, Any], items: list[dict[str, Any]]) ->
 
 
 def _check_readers(path: Path, rows: int) -> None:
-    """The tools that scientists use open the file, and see geometries, times and numbers."""
+    """The tools that scientists use open the file, and see geometries, times and numbers; it is valid GeoParquet."""
     frame = geopandas.read_parquet(path)
     assert len(frame) == rows
     assert frame.geometry.is_valid.all()
@@ -122,6 +122,12 @@ def _check_readers(path: Path, rows: int) -> None:
     query = 'SELECT count(*), typeof(any_value(datetime)), typeof(any_value("eo:cloud_cover")) FROM read_parquet(?)'
     row = duckdb.connect().execute(query, [str(path)]).fetchone()
     assert row == (rows, "TIMESTAMP WITH TIME ZONE", "DOUBLE")
+    validator = Path(sys.executable).with_name("geoparquet-validator")
+    for conformance_class in ("core", "covering"):
+        checked = subprocess.run(
+            [validator, "check", "--class", conformance_class, path], capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout
 
 
 def test_the_replayed_search_pages(shared_data: Path, open_service: Opener) -> None:

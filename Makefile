@@ -39,11 +39,28 @@ serve: install  ## leave the service running (STAC_API_URL=... says what to harv
 
 .PHONY: test
 test: install  ## every test, at a size that takes minutes
-	$(BIN)/pytest -m "not soak" -n auto $(ARGS)
+	$(BIN)/pytest -m "not soak and not containers" -n auto $(ARGS)
 
 .PHONY: soak
 soak: install  ## the tests at full size; takes an hour or so
 	$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
+
+# An engine that speaks Docker's language. BUILD_FLAGS is for what a site needs, such as --secret or --platform.
+ENGINE ?= $(shell command -v docker || command -v podman)
+PIP_ARGS = $(foreach name,PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST,$(if $($(name)),--build-arg $(name)))
+# Podman's own image format has no health check.
+FORMAT = $(if $(findstring podman,$(notdir $(ENGINE))),--format docker)
+
+.PHONY: images
+images:  ## build the worker's and the service's image, with docker or podman
+	@test -n "$(ENGINE)" || { echo "No docker and no podman here: install one, or say ENGINE=..." >&2; exit 1; }
+	for image in worker api; do \
+		$(ENGINE) build $(FORMAT) $(PIP_ARGS) $(BUILD_FLAGS) -f Dockerfile.$$image -t hls-$$image . || exit 1; \
+	done
+
+.PHONY: test-containers
+test-containers: install images  ## the real chain, with both images; needs a container engine's socket
+	$(BIN)/pytest -m containers --timeout 600 tests/containers $(ARGS)
 
 .PHONY: lint
 lint: install  ## style, types, import directions

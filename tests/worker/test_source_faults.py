@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harvesting import Archive, digests
@@ -42,6 +43,10 @@ EVERYTHING = [kind for kinds in PASSING.values() for kind in kinds]
 
 IMPATIENT = {"request_timeout": 0.4}
 """So that silence and drips take no time; for requests that are otherwise answered in milliseconds."""
+
+
+PATIENT = {"request_timeout": 2, "no_progress_timeout": 120}
+"""For large months: patience is sixty time-outs, as by default."""
 
 
 def fault(text: str, **conditions: object) -> str:
@@ -121,19 +126,19 @@ def test_an_outage_that_ends(small: Month, archive: Archive) -> None:
 @pytest.mark.parametrize("kinds", PASSING.values(), ids=PASSING)
 def test_a_large_month_under_what_passes(kinds: list[str], large: Month, archive: Archive) -> None:
     """50,000 items, each misbehaviour at one request in twenty."""
-    check_whole(large, archive, [fault(kind, rate=0.05) for kind in kinds], request_timeout=2)
+    check_whole(large, archive, [fault(kind, rate=0.05) for kind in kinds], **PATIENT)
 
 
 @pytest.mark.soak
 def test_a_large_month_with_everything_at_once(large: Month, archive: Archive) -> None:
     """50,000 items, all misbehaviours together, each at one request in twenty."""
-    check_whole(large, archive, [fault(kind, rate=0.05) for kind in EVERYTHING], request_timeout=2)
+    check_whole(large, archive, [fault(kind, rate=0.05) for kind in EVERYTHING], **PATIENT)
 
 
 @pytest.mark.soak
 def test_a_large_month_with_an_outage_of_a_minute(large: Month, archive: Archive) -> None:
     """50,000 items, and in the middle of them nothing for a minute."""
-    check_whole(large, archive, ["outage:at=100,seconds=60"], no_progress_timeout=300, retry_wait_max=10)
+    check_whole(large, archive, ["outage:at=100,seconds=60"], **PATIENT, retry_wait_max=10)
 
 
 @pytest.mark.parametrize("kind", ["ingest", "remove"])
@@ -218,10 +223,13 @@ def test_what_never_passes_ends_the_run(
     old.parent.mkdir(parents=True)
     old.write_bytes(b"what was published before")
     before = threading.enumerate()
+    settings: dict[str, Any] = {"no_progress_timeout": 1.5} if code == UNAVAILABLE else {}
+    if kind.startswith(("hang", "drip")):
+        settings |= IMPATIENT
     with misbehaving(small, kind):
         began = time.monotonic()
         with pytest.raises(RunError, match=message) as ended:
-            archive.harvest(small.source.url, MONTH, settings=IMPATIENT | {"no_progress_timeout": 1.5})
+            archive.harvest(small.source.url, MONTH, settings=settings)
         took = time.monotonic() - began
     assert ended.value.exit_code == code
     assert took < 20

@@ -56,7 +56,8 @@ class Converter:
             quick = None
         if quick is not None:
             return quick
-        features = orjson.loads(body).get("features")
+        document = orjson.loads(body)
+        features = document.get("features") if isinstance(document, dict) else None
         if not isinstance(features, list):
             raise ValueError("the page is not a GeoJSON feature collection")  # noqa: TRY004  one error for what is no page
         items, kind = table_of(rows_of(features), CANONICAL)

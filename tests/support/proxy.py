@@ -1,0 +1,69 @@
+"""A wire between a client and a server, which tests cut and mend."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+
+class Wire:
+    """Passes connections on to `target` while it is up; while it is down they are refused, and those that stand break."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address: tuple[str, int] = probe.getsockname()
+
+    def up(self) -> None:
+        listener = socket.create_server(self.address, reuse_port=False)
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def down(self) -> None:
+        with self._lock:
+            broken, self._open = self._open, set()
+            listener, self._listener = self._listener, None
+        for each in (*broken, *([listener] if listener else [])):
+            _close(each)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket.create_connection(self._target)
+            except OSError:  # closed, or a server that is away
+                return
+            with self._lock:
+                self._open |= {client, server}
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        with self._lock:
+            self._open -= {source, sink}
+        for each in (source, sink):
+            _close(each)
+
+
+def _close(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()
+
+
+@contextlib.contextmanager
+def wire(target: tuple[str, int]) -> Iterator[Wire]:
+    """A wire that is up."""
+    opened = Wire(target)
+    opened.up()
+    try:
+        yield opened
+    finally:
+        opened.down()

@@ -50,6 +50,7 @@ def _one_life(killed: Service, todo: list[tuple[str, str]], seconds: float) -> N
     """Start, submit what is to do, and kill it after so much time; what got no answer stays to do."""
     killed.start()
     url = killed.url()
+    killed.says('"leads"')  # from here on it submits, which is when a kill may hurt
     timer = threading.Timer(seconds, killed.kill)
     timer.start()
     try:

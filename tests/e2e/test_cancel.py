@@ -20,9 +20,12 @@ from worker.contract.month import Month
 AT_ONCE = 2
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    "cancels", [pytest.param(6), pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(3000)])]
+    "cancels",
+    [
+        pytest.param(6, marks=pytest.mark.timeout(240)),
+        pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
+    ],
 )
 def test_a_cancel_at_a_random_moment(tmp_path: Path, cancels: int) -> None:
     """Either cancelled and nothing published, or published and the caller was told that the cancel came too late:

@@ -14,9 +14,12 @@ from worker.contract.collections import L30
 JOBS = 10
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    "kills", [pytest.param(3), pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(3000)])]
+    "kills",
+    [
+        pytest.param(3, marks=pytest.mark.timeout(240)),
+        pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
+    ],
 )
 def test_a_service_that_is_killed_with_ten_jobs_in_flight(tmp_path: Path, kills: int) -> None:
     """At random moments: after the restart each job ends well, none ever has two live workers, none publishes twice,

@@ -1,5 +1,6 @@
 """S3 that is away, refuses, answers late or loses its replies."""
 
+import io
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from botocore.response import StreamingBody
 
 from storage import AlreadyExists, Changed, NotFound, StorageError, Store, open_store
 from storage.s3 import S3Store
@@ -166,3 +168,40 @@ def test_a_short_outage_is_waited_for(bucket: S3Store, file: Path, waits: list[f
     assert len(sent) == 6
     assert 0 < sum(waits) < 60
     assert bucket.get(KEY) == file.read_bytes()
+
+
+def _cut_bodies(store: S3Store, times: int) -> list[str]:
+    """Break the connection in the middle of the first bodies that are read; returns what was asked for."""
+    asked: list[str] = []
+
+    def cut(parsed: Any, **_: Any) -> None:
+        asked.append("GET")
+        if len(asked) <= times:
+            half = parsed["Body"].read()[: parsed["ContentLength"] // 2]
+            parsed["Body"] = StreamingBody(io.BytesIO(half), parsed["ContentLength"])
+
+    store._client.meta.events.register("after-call.s3.GetObject", cut)
+    return asked
+
+
+def test_a_body_that_breaks_off_is_read_again(bucket: S3Store, file: Path, tmp_path: Path) -> None:
+    """botocore does not try again once a body has begun; the copy has no trace of the first half."""
+    content = file.read_bytes()
+    bucket.put(KEY, content)
+    for read in (
+        lambda: bucket.get(KEY),
+        lambda: bucket.get_range(KEY, 0, len(content)),
+        lambda: bucket.download(KEY, tmp_path / "copy") or (tmp_path / "copy").read_bytes(),
+    ):
+        asked = _cut_bodies(bucket, 2)
+        assert read() == content
+        assert len(asked) == 3
+        bucket = S3Store(bucket.bucket)
+
+
+def test_a_body_that_breaks_off_each_time(bucket: S3Store, file: Path, tmp_path: Path) -> None:
+    """It is the storage's fault, said as such."""
+    bucket.put(KEY, file.read_bytes())
+    _cut_bodies(bucket, 100)
+    with pytest.raises(StorageError, match=r"could not copy hls-data/.* to .*copy in s3://"):
+        bucket.download(KEY, tmp_path / "copy")

@@ -50,11 +50,16 @@ class WorkerProcess:
 
 @contextmanager
 def worker(
-    params: RunParams, *, source: str, temp_dir: Path, prefix: tuple[str, ...] = (), **environment: str
+    params: RunParams,
+    *,
+    source: str,
+    temp_dir: Path,
+    prefix: tuple[str, ...] = (),
+    environment: dict[str, str] | None = None,
 ) -> Iterator[WorkerProcess]:
     """A worker at work; `prefix` is a command that starts it. Killed at the end of the block if it still runs."""
     command = [*prefix, sys.executable, "-m", "worker", *params.to_argv()]
-    settings = {"STAC_API_URL": source, "TEMP_DIR": str(temp_dir), **environment}
+    settings = {"STAC_API_URL": source, "TEMP_DIR": str(temp_dir), **(environment or {})}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **settings}
     ) as process:

@@ -2,19 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from worker import logs
 
-
-@pytest.fixture(autouse=True)
-def root_logger_restored() -> Iterator[None]:
-    root, worker = logging.getLogger(), logging.getLogger("worker")
-    before = root.handlers[:], root.level, worker.level
-    yield
-    root.handlers, root.level, worker.level = before
+pytestmark = pytest.mark.usefixtures("root_logger_restored")
 
 
 def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,7 +127,9 @@ def test_a_read_only_directory(source: Running, tmp_path: Path, which: str) -> N
 def test_credentials_that_are_wrong(s3_root: str, source: Running, tmp_path: Path, name: str, value: str) -> None:
     """74 before a single search, with the storage's own word; the remedy names credentials."""
     source.log.clear()
-    with worker(_params(s3_root), source=source.url, temp_dir=tmp_path / "temporary", **{name: value}) as process:
+    with worker(
+        _params(s3_root), source=source.url, temp_dir=tmp_path / "temporary", environment={name: value}
+    ) as process:
         assert process.wait() == ExitCode.STORAGE
     assert any(word in process.message for word in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "403", "nothing"))
     assert source.log.searches() == []
@@ -148,7 +150,9 @@ def test_a_bucket_that_goes_away_and_comes_back(
     params = _params(s3_root)
     with (
         _wired(s3_server) as (line, endpoint),
-        worker(params, source=source.url, temp_dir=tmp_path / "temporary", AWS_ENDPOINT_URL=endpoint) as process,
+        worker(
+            params, source=source.url, temp_dir=tmp_path / "temporary", environment={"AWS_ENDPOINT_URL": endpoint}
+        ) as process,
     ):
         assert process.read(8)
         line.down()
@@ -177,7 +181,11 @@ def test_a_bucket_that_stays_away(s3_root: str, s3_server: "S3Server", source: R
     with (
         _wired(s3_server) as (line, endpoint),
         worker(
-            params, source=source.url, temp_dir=tmp_path / "temporary", prefix=hurried, AWS_ENDPOINT_URL=endpoint
+            params,
+            source=source.url,
+            temp_dir=tmp_path / "temporary",
+            prefix=hurried,
+            environment={"AWS_ENDPOINT_URL": endpoint},
         ) as process,
     ):
         assert process.read(8)

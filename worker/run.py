@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.2
 
 
 class Run:
-    """What one worker process does. `stop` may be called from a signal handler or another thread."""
+    """What one worker process does. `stop` may be called from another thread."""
 
     def __init__(self, params: RunParams, settings: WorkerSettings, store: Store, run_id: str) -> None:
         self._params, self._settings, self._store = params, settings, store

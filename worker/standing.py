@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from storage import NotFound, Stat, Store
 from storage.ranged import RangedFile
+from worker.contract.faults import faults_of
 from worker.contract.job import ContractModel
 from worker.contract.result import PROVENANCE_KEY, Provenance, RunResult
 
@@ -30,11 +31,9 @@ def document(store: Store, key: str, kind: type[D]) -> D | None:
     except NotFound:
         return None
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise Unreadable(
-            f"{store.locate(key)} is not the document that it should be ({where}: {fault['msg']})"
-        ) from error
+        field, what = faults_of(error)[0]
+        fault = f"{field}: {what}" if field else what
+        raise Unreadable(f"{store.locate(key)} is not the document that it should be ({fault})") from error
 
 
 def rows_of(store: Store, present: Stat) -> int:

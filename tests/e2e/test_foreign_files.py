@@ -81,7 +81,3 @@ def test_what_is_no_partition_spoils_nothing(archive: str, tmp_path: Path) -> No
         assert rows["202401"]["items"] == sum(item["collection"] == L30 for item in catalog.month("202401"))
         for month in ("202402", "202403", "202404", "202405"):
             assert running_service.call("GET", f"/partitions/{month}?prefix=dataset", expect=200)["bytes"] is not None
-
-        replaced = running_service.submit("202404", collections=[L30], prefix="dataset")
-        assert running_service.ended(replaced)["status"] == "succeeded", "an unreadable month is harvested over"
-        assert running_service.call("GET", "/partitions/202404?prefix=dataset", expect=200)["complete"] is True

@@ -32,7 +32,6 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "complete": st.none() | st.booleans(),
     "matched": st.none() | counts,
     "waitingFor": st.none() | st.text(),
-    "replaces": st.none() | st.text(max_size=20),
     "day": st.dates(),
     "days": st.lists(st.fixed_dictionaries({"day": st.dates(), "items": st.just({L30: 3})}), max_size=3),
     "anomalies": st.dictionaries(st.text(max_size=5), counts, max_size=2),

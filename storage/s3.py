@@ -27,6 +27,9 @@ _RACE = ("409", "ConditionalRequestConflict")  # two conditional writes met; S3 
 _RACE_ATTEMPTS = 5
 _CUT = (HTTPClientError, IncompleteReadError)  # in the middle of a body, where botocore does not try again
 _READ_ATTEMPTS = 3
+_ATTEMPTS = 8  # half a minute where connections are refused: botocore waits little in between
+_CONNECT_SECONDS = 10
+_SILENT_SECONDS = 30  # a server that hangs holds a call for so long in each attempt: five minutes in all
 _WRITER = "hls-writer"
 """Object metadata with a token of the call that wrote it. A write that succeeded but whose reply was lost is sent
 again and then meets its own object: the token tells that from a lost race."""
@@ -203,9 +206,9 @@ def _make_client() -> "S3Client":
         return boto3.Session().client(
             "s3",
             config=Config(
-                retries={"mode": "standard", "total_max_attempts": 8},  # some seconds; botocore waits little
-                connect_timeout=10,
-                read_timeout=60,
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_SILENT_SECONDS,
                 # Streams a file without reading it twice for a checksum that S3 does not ask for.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",

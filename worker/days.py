@@ -1,37 +1,45 @@
-"""Harvests days: each one's slices side by side, then its items filtered, made unique and sorted."""
+"""Harvests days: each one's slices side by side, then their items filtered, made unique and sorted."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.contract.bbox import BBox
-from worker.contract.columns import Struct
-from worker.items.arrow import widen
-from worker.items.convert import CANONICAL, Converted
-from worker.items.geometry import EAST, WEST
-from worker.items.types import arrange, merge_all, resolve
+from worker.items.convert import Converted
+from worker.items.moulds import NUMBERS, Moulds, flattened, renumbered
+from worker.items.parts import Form, Items, Part, brought, common, empty
+from worker.sorting import sort, unique
 from worker.source.found import Found
 from worker.source.limiter import Stopped
 from worker.source.search import Searcher
 from worker.source.slices import Slice, slices_of
 
-SORT_KEYS = [("crosses", "ascending"), ("id", "ascending")]
-"""Items whose box spans the antimeridian come last; all others by id, which begins with collection and tile."""
-
 
 @dataclass(frozen=True)
 class Day:
-    """The items of one day, each once, in the order of the file."""
+    """The items of one day, each part sorted."""
 
     day: date
-    items: pa.Table
-    kind: Struct
+    parts: list[Part]
     counted: bool
     """Whether the source stated counts, so that the day is known to be complete."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A slice whose items are all there."""
+
+    items: Part
+    counted: bool
+
+
+Keep = Callable[[Slice, Items, bool], Done]
+"""What becomes of a slice's items once they are all there; the last says whether the source counted them."""
 
 
 class DayHarvester:
@@ -41,28 +49,35 @@ class DayHarvester:
         self._searcher = searcher
         self._collections, self._bbox, self._threads = collections, bbox, threads
 
-    def harvest(self, day: date) -> Day:
-        """Every item of the day. Raises what `Searcher.search` raises, of several faults the first."""
+    def slices(self, day: date) -> list[Slice]:
+        """The searches that the day begins with."""
+        return slices_of(day, self._collections, self._bbox)
+
+    def harvest(self, day: date, slices: list[Slice], keep: Keep) -> list[Done]:
+        """Every item of these slices of the day. Raises what `Searcher.search` raises, of several faults the first."""
+
+        def one(part: Slice) -> Done | list[Slice]:
+            found = self._searcher.search(part)
+            return found if isinstance(found, list) else keep(part, assemble(found), found.matched is not None)
+
         try:
             with ThreadPoolExecutor(self._threads, thread_name_prefix=f"{day:%d}") as pool:
-                found = list(_searched(slices_of(day, self._collections, self._bbox), pool, self._searcher.search))
+                return list(_searched(slices, pool, one))
         except Stopped:
             raise self._searcher.fault or Stopped from None
-        items, kind = assemble(found)
-        return Day(day, items, kind, counted=all(part.matched is not None for part in found))
 
 
 def _searched(
-    parts: list[Slice], pool: ThreadPoolExecutor, search: Callable[[Slice], Found | list[Slice]]
-) -> Iterator[Found]:
+    parts: list[Slice], pool: ThreadPoolExecutor, search: Callable[[Slice], Done | list[Slice]]
+) -> Iterator[Done]:
     """The slices' results as they come; parts of a slice that was cut are searched in its place."""
-    pending: set[Future[Found | list[Slice]]] = {pool.submit(search, part) for part in parts}
+    pending: set[Future[Done | list[Slice]]] = {pool.submit(search, part) for part in parts}
     try:
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 result = future.result()
-                if isinstance(result, Found):
+                if isinstance(result, Done):
                     yield result
                 else:
                     pending |= {pool.submit(search, part) for part in result}
@@ -71,44 +86,28 @@ def _searched(
             future.cancel()
 
 
-def assemble(found: list[Found]) -> tuple[pa.Table, Struct]:
-    """One table of what the slices hold: each item in the slice of its own `datetime` only, and once, sorted."""
-    found = sorted(found, key=lambda part: (part.part.start, str(part.part)))
-    kind = resolve(arrange(merge_all([CANONICAL, *(page.kind for part in found for page in part.pages)]), CANONICAL))
-    assert isinstance(kind, Struct)  # noqa: S101  the canonical columns are in it
-    batches = [
-        pa.RecordBatch.from_struct_array(widen(_own(page, part.part), page.kind, kind))
-        for part in found
-        for page in part.pages
-    ]
-    empty = pa.RecordBatch.from_struct_array(widen(pa.array([], pa.struct([])), Struct(()), kind))
-    return unique(sort(pa.Table.from_batches([*batches, empty]))), kind
+def assemble(found: Found) -> Items:
+    """What a slice holds, each item once and sorted: those with their own `datetime` in it only."""
+    moulds = Moulds()
+    pages = [_own(page, found.part) for page in found.pages]
+    forms = [Form(page.kind, moulds if page.moulds else None) for page in pages]
+    tables = [_table(page, moulds) for page in pages]
+    form = common(forms)
+    own = [brought(table, of, form) for table, of in zip(tables, forms, strict=True)]
+    return Items(unique(sort(pa.concat_tables([*own, empty(form)]))), form)
 
 
-def crosses(items: pa.Table) -> pa.ChunkedArray:
-    """Which items have a box from -180 to 180, as those have that cross the antimeridian."""
-    box = items.column("bbox")
-    west, east = pc.struct_field(box, "xmin"), pc.struct_field(box, "xmax")
-    return pc.fill_null(pc.and_(pc.equal(west, WEST), pc.equal(east, EAST)), False)
+def _table(page: Converted, moulds: Moulds) -> pa.Table:
+    """The items of a page, with the moulds that they use taken up into `moulds`."""
+    table = pa.Table.from_batches([pa.RecordBatch.from_struct_array(page.items)])
+    if page.moulds is None:
+        return table
+    numbers = page.items.field(NUMBERS)
+    places = moulds.taken_from(page.moulds, np.unique(flattened(numbers)[0]).tolist())
+    return table.set_column(table.schema.get_field_index(NUMBERS), NUMBERS, renumbered(numbers, places))
 
 
-def sort(items: pa.Table) -> pa.Table:
-    keys = pa.table({"crosses": crosses(items), "id": items.column("id")})
-    return items.take(pc.sort_indices(keys, sort_keys=SORT_KEYS))
-
-
-def unique(items: pa.Table) -> pa.Table:
-    """Sorted items without those that repeat the id before them: both halves of a box give a crossing item."""
-    ids = items.column("id").combine_chunks()
-    if len(ids) < 2:
-        return items
-    repeated = pc.equal(ids[1:], ids[:-1])
-    return (
-        items.filter(pa.concat_arrays([pa.array([True]), pc.invert(repeated)])) if pc.any(repeated).as_py() else items
-    )
-
-
-def _own(page: Converted, part: Slice) -> pa.StructArray:
+def _own(page: Converted, part: Slice) -> Converted:
     """The items of the slice's collection with their `datetime` in it.
 
     The source also gives those whose time range touches the slice, and one that cannot filter gives all that it has.
@@ -116,4 +115,5 @@ def _own(page: Converted, part: Slice) -> pa.StructArray:
     moment, collection = page.items.field("datetime"), page.items.field("collection")
     since = pc.greater_equal(moment, pa.scalar(part.start, moment.type))
     before = pc.less(moment, pa.scalar(part.end, moment.type))
-    return page.items.filter(pc.and_(pc.and_(since, before), pc.equal(collection, part.collection)))
+    own = page.items.filter(pc.and_(pc.and_(since, before), pc.equal(collection, part.collection)))
+    return Converted(own, page.kind, page.moulds)

@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return _refuse(str(error))
     except StorageError as error:
-        logs.configure(params.job_id)
+        logs.configure(params.job_id, params.request_id)
         return _end(ExitCode.STORAGE, str(error))
-    logs.configure(params.job_id)
+    logs.configure(params.job_id, params.request_id)
     run = Run(params, settings, store, batch_id or params.job_id)
     process.on_signal(run.stop)
     return _execute(run, params, settings)

@@ -1,27 +1,25 @@
 """Merges staged days into one file in the order of the file, a row group at a time.
 
-Each staged day is sorted, so the rows of a row group are one run of every day: only those are in memory together.
+Each staged day is sorted, so only a piece of each is in memory. Rows have all their columns only in the row group that
+is written and in the one that is prepared meanwhile.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from worker import geoparquet
 from worker.contract.bbox import BBox
-from worker.contract.columns import Struct
-from worker.days import SORT_KEYS, crosses, sort
-from worker.items.arrow import to_arrow, widen
-from worker.items.convert import CANONICAL
-from worker.items.types import arrange, json_paths, merge_all, resolve
+from worker.items.arrow import to_arrow
+from worker.items.types import json_paths
+from worker.sorting import crosses, merged
 from worker.stage import Staged
 
 
@@ -48,110 +46,98 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
 
     `pause` is called before each row group, and what it raises ends the merge.
     """
-    kinds = [day.kind() for day in days]
-    kind = resolve(arrange(merge_all([CANONICAL, *kinds]), CANONICAL))
-    assert isinstance(kind, Struct)  # noqa: S101  the canonical columns are in it
-    schema = pa.schema(list(to_arrow(kind)))
-    writer = geoparquet.open_writer(path, schema, kind)
-    readers = [_Reader(day.path, kind_of_day, kind) for day, kind_of_day in zip(days, kinds, strict=True)]
-    keys = _keys(days)
-    types: set[str] = set()
+    form, pieces = merged([day.items for day in days])
+    whole = form.whole()
+    schema = pa.schema(list(to_arrow(whole)))
+    writer = geoparquet.open_writer(path, schema, whole)
+    seen = _Seen()
+
+    def prepared(group: pa.Table) -> pa.Table:
+        return form.cast(group.combine_chunks(), whole)
+
     try:
-        for counts in _row_groups(keys, len(days)):
+        for group in _ahead(prepared, seen.watched(_row_groups(pieces))):
             pause()
-            group = sort(
-                pa.concat_tables(reader.read(count) for reader, count in zip(readers, counts, strict=True) if count)
-            )
-            types |= geoparquet.geometry_types(group.column("geometry"))
             writer.write_table(group, row_group_size=group.num_rows)
     except BaseException:
         with suppress(OSError):  # the disk may be why the merge ended; left open, the writer would complain later
             writer.close()
         raise
     return Merged(
-        items=keys.num_rows,
-        **_ranges(keys),
-        geometry_types=sorted(types),
-        json_columns=json_paths(kind),
+        items=seen.items,
+        extent=seen.extent,
+        first_datetime=seen.first,
+        last_datetime=seen.last,
+        geometry_types=sorted(seen.geometry_types),
+        json_columns=json_paths(whole),
         writer=writer,
     )
 
 
-def _keys(days: list[Staged]) -> pa.Table:
-    """What the order and the ranges are made of, for every item, in the order of the file."""
-    tables = []
-    for number, day in enumerate(days):
-        columns = pq.read_table(day.path, columns=["id", "datetime", "bbox"])
-        tables.append(
-            pa.table(
-                {
-                    "crosses": crosses(columns),
-                    "id": columns.column("id"),
-                    "day": pa.array(np.full(columns.num_rows, number, np.int16)),
-                    "datetime": columns.column("datetime"),
-                    **{
-                        name: pc.struct_field(columns.column("bbox"), name) for name in ("xmin", "ymin", "xmax", "ymax")
-                    },
-                }
-            )
-        )
-    keys = pa.concat_tables(tables)
-    return keys.take(pc.sort_indices(keys, sort_keys=[*SORT_KEYS, ("day", "ascending")]))
+def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The sorted items in tables of a row group each; crossing items have groups of their own."""
+    waiting: list[pa.Table] = []
+    for crossing, table in _divided(pieces):
+        if crossing and waiting and not crosses(waiting[-1].slice(0, 1))[0].as_py():
+            yield pa.concat_tables(waiting)
+            waiting = []
+        waiting.append(table)
+        while sum(part.num_rows for part in waiting) >= geoparquet.ROWS_PER_GROUP:
+            joined = pa.concat_tables(waiting)
+            yield joined.slice(0, geoparquet.ROWS_PER_GROUP)
+            waiting = [rest] if (rest := joined.slice(geoparquet.ROWS_PER_GROUP)).num_rows else []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
-def _row_groups(keys: pa.Table, days: int) -> list[list[int]]:
-    """For each row group, how many of the next rows of each day it takes; crossing items have groups of their own."""
-    day_of = keys.column("day").to_numpy()
-    plain = keys.num_rows - (pc.sum(keys.column("crosses")).as_py() or 0)
-    groups = []
-    for start, end in ((0, plain), (plain, keys.num_rows)):
-        for first in range(start, end, geoparquet.ROWS_PER_GROUP):
-            last = min(first + geoparquet.ROWS_PER_GROUP, end)
-            groups.append(np.bincount(day_of[first:last], minlength=days).tolist())
-    return groups
+def _divided(pieces: Iterable[pa.Table]) -> Iterator[tuple[bool, pa.Table]]:
+    """The pieces cut where the crossing items begin; without empty ones."""
+    for piece in pieces:
+        plain = piece.num_rows - (pc.sum(crosses(piece)).as_py() or 0)
+        for crossing, part in ((False, piece.slice(0, plain)), (True, piece.slice(plain))):
+            if part.num_rows:
+                yield crossing, part
 
 
-def _ranges(keys: pa.Table) -> dict[str, Any]:
-    if not keys.num_rows:
-        return {"extent": None, "first_datetime": None, "last_datetime": None}
-    moments = pc.min_max(keys.column("datetime")).as_py()
-    sides = [
-        pc.min(keys.column("xmin")),
-        pc.min(keys.column("ymin")),
-        pc.max(keys.column("xmax")),
-        pc.max(keys.column("ymax")),
-    ]
-    return {
-        "extent": BBox(*(side.as_py() for side in sides)),
-        "first_datetime": moments["min"],
-        "last_datetime": moments["max"],
-    }
+def _ahead(prepare: Callable[[pa.Table], pa.Table], groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Each group prepared in a thread while the one before it is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="cast") as pool:
+
+        def following() -> pa.Table | None:
+            group = next(groups, None)
+            return None if group is None else prepare(group)
+
+        coming = pool.submit(following)
+        while (group := coming.result()) is not None:
+            coming = pool.submit(following)
+            yield group
 
 
-class _Reader:
-    """Reads a staged day in order, some rows at a time, in the columns of the month."""
+@dataclass
+class _Seen:
+    """What is known of the items that have passed."""
 
-    def __init__(self, path: Path, kind: Struct, wider: Struct) -> None:
-        self._file = pq.ParquetFile(path)
-        self._kind, self._wider = kind, wider
-        self._group = 0
-        self._rest: pa.Table | None = None
+    items: int = 0
+    extent: BBox | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    geometry_types: set[str] = field(default_factory=set)
 
-    def read(self, rows: int) -> pa.Table:
-        """The next rows; there are as many."""
-        parts = [self._rest] if self._rest is not None else []
-        have = sum(part.num_rows for part in parts)
-        while have < rows:
-            parts.append(self._next_group())
-            have += parts[-1].num_rows
-        table = pa.concat_tables(parts)
-        self._rest = table.slice(rows) if have > rows else None
-        return table.slice(0, rows)
+    def watched(self, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for group in groups:
+            self._see(group)
+            yield group
 
-    def _next_group(self) -> pa.Table:
-        table = self._file.read_row_group(self._group)
-        self._group += 1
-        if self._kind == self._wider:
-            return table
-        batches = (widen(batch.to_struct_array(), self._kind, self._wider) for batch in table.to_batches())
-        return pa.Table.from_batches([pa.RecordBatch.from_struct_array(batch) for batch in batches])
+    def _see(self, group: pa.Table) -> None:
+        self.items += group.num_rows
+        self.geometry_types |= geoparquet.geometry_types(group.column("geometry"))
+        moments = pc.min_max(group.column("datetime")).as_py()
+        self.first = min(self.first or moments["min"], moments["min"])
+        self.last = max(self.last or moments["max"], moments["max"])
+        box = group.column("bbox")
+        lows = [pc.min(pc.struct_field(box, name)).as_py() for name in ("xmin", "ymin")]
+        highs = [pc.max(pc.struct_field(box, name)).as_py() for name in ("xmax", "ymax")]
+        if self.extent is not None:
+            lows = [min(pair) for pair in zip(lows, self.extent[:2], strict=True)]
+            highs = [max(pair) for pair in zip(highs, self.extent[2:], strict=True)]
+        self.extent = BBox(*lows, *highs)

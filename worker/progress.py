@@ -62,6 +62,11 @@ class Reporter:
             | {"days_done": done, "days_total": self._days, "items_per_second": round(self._rate(), 1)},
         )
 
+    def reused(self, items: int) -> None:
+        """So many items of a day that is not whole were staged by an earlier attempt."""
+        with self._lock:
+            self._reused += items
+
     def phase(self, phase: Phase) -> None:
         """The run does something else now."""
         self._phase = phase

@@ -11,7 +11,7 @@ from worker.contract import GENERATOR
 from worker.contract.columns import SCHEMA_VERSION
 from worker.contract.job import RunParams
 from worker.contract.result import PROVENANCE_KEY, DayCount, Provenance, RunResult
-from worker.days import DayHarvester
+from worker.days import Day, DayHarvester
 from worker.errors import Incomplete, Interrupted
 from worker.merge import Merged, merge_days
 from worker.progress import Reporter
@@ -94,7 +94,10 @@ class Run:
                 self._watch.received(0)
                 reporter.day_done(day, sum(kept.record.items.values()), reused=True)
                 return kept
-            staged = stage.save(harvester.harvest(day))
+            begun = stage.begun(day, harvester.slices(day))
+            reporter.reused(begun.items)
+            parts = begun.done + harvester.harvest(day, begun.missing, begun.keep)
+            staged = stage.save(Day(day, [part.items for part in parts], counted=all(part.counted for part in parts)))
             reporter.day_done(day, sum(staged.record.items.values()))
             return staged
 

@@ -67,3 +67,11 @@ def digests(items: Iterable[dict[str, Any]]) -> dict[str, str]:
         assert name not in found, f"{name} comes twice"
         found[name] = hashlib.sha256(json.dumps(normal, sort_keys=True).encode()).hexdigest()
     return found
+
+
+def same_rows(one: Path, other: Path) -> bool:
+    """Whether two partitions have the same columns and the same rows, in the same order."""
+    with pq.ParquetFile(one) as first, pq.ParquetFile(other) as second:
+        if first.schema_arrow != second.schema_arrow or first.metadata.num_rows != second.metadata.num_rows:
+            return False
+        return all(map(pa.RecordBatch.equals, first.iter_batches(5000), second.iter_batches(5000)))

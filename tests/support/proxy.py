@@ -14,6 +14,8 @@ class Wire:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
+        self.allowances: list[int] = []
+        """Bytes of replies after which the next connections break; those that follow are whole."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address: tuple[str, int] = probe.getsockname()
@@ -39,13 +41,16 @@ class Wire:
                 return
             with self._lock:
                 self._open |= {client, server}
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+                allowance = self.allowances.pop(0) if self.allowances else None
+            for source, sink, most in ((client, server, None), (server, client, allowance)):
+                threading.Thread(target=self._pass, args=(source, sink, most), daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, most: int | None) -> None:
+        left = float("inf") if most is None else most
         with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
+            while left and (data := source.recv(int(min(1 << 16, left)))):
                 sink.sendall(data)
+                left -= len(data)
         with self._lock:
             self._open -= {source, sink}
         for each in (source, sink):

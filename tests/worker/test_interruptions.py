@@ -97,9 +97,10 @@ def test_interrupted_and_tried_again(
     searched again, and the items in the end are those of a run that nobody disturbed. SIGTERM ends with 75."""
     random = drawn()
     store = open_store(archive)
-    interruptions, wanted = 0, round(20 * share)
+    jobs, interruptions, wanted = 0, 0, round(20 * share)
     while interruptions < wanted:
-        params = run_params(archive, job_id=f"j{interruptions}", collections=[L30], prefix=f"month{interruptions}")
+        jobs += 1  # a job that ended before its signal came interrupts nothing, and has nothing left to interrupt
+        params = run_params(archive, job_id=f"j{jobs}", collections=[L30], prefix=f"month{jobs}")
         staged: set[date] = set()
         while (code := attempt(params, number if interruptions < wanted else None, random)) != ExitCode.DONE:
             interruptions += 1

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.usefixtures("root_logger_restored")
 
 
 def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
-    """Time, level, message, the job, and what was given as extra, whatever its type; a fault with its traceback."""
-    logs.configure("job-1")
+    """Time, level, logger, message, the job and its request, and what was given as extra, whatever its type; a fault with its traceback."""
+    logs.configure("job-1", "request-1")
     log = logging.getLogger("worker.some")
     log.info("a day\nis staged", extra={"action": "day_staged", "items": 3, "what": {1}})
     try:
@@ -24,13 +24,15 @@ def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == {
         "level": "info",
         "message": "a day\nis staged",
-        "job_id": "job-1",
+        "logger": "worker.some",
+        "jobId": "job-1",
+        "requestId": "request-1",
         "action": "day_staged",
         "items": 3,
         "what": "{1}",
     }
     assert second["level"] == "error"
-    assert "IndexError" in second["traceback"]
+    assert "IndexError" in second["exception"]
 
 
 def test_libraries_speak_only_when_something_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:

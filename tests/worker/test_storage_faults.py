@@ -56,7 +56,7 @@ def _small_disk(folder: Path, size: str, options: str = "") -> Iterator[Path]:
 
 def test_a_full_disk_under_the_archive(source: Running, tmp_path: Path) -> None:
     """74, and which file had no room; finished days are kept, so that with room again the run goes on from them."""
-    with _small_disk(tmp_path / "disk", "800k") as disk:
+    with _small_disk(tmp_path / "disk", "300k") as disk:
         params = _params(disk.as_uri())
         store = open_store(params.destination)
         with worker(params, source=source.url, temp_dir=tmp_path / "temporary") as process:
@@ -79,7 +79,7 @@ def test_a_full_disk_under_the_working_directory(source: Running, tmp_path: Path
     """74, and it is that directory which is named, whether a day or the whole month had no room; days are kept."""
     params = _params((tmp_path / "archive").as_uri())
     store = open_store(params.destination)
-    with _small_disk(tmp_path / "disk", "800k") as disk:
+    with _small_disk(tmp_path / "disk", "300k") as disk:
         with worker(params, source=source.url, temp_dir=disk) as process:
             assert process.wait() == ExitCode.STORAGE
         assert process.message.startswith(f"the working directory {disk} could not be used: ")

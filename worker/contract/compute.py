@@ -14,6 +14,12 @@ MEMORY_MIB = 4096
 TIMEOUT = timedelta(hours=12)
 ATTEMPTS = 3
 
+USER = "10001:10001"
+"""User and group of the worker in its image."""
+
+SCRATCH = "/tmp"  # noqa: S108  the one place where the image may write, a volume
+"""Below this the worker keeps its files; a disk is mounted there."""
+
 JOB_DEFINITION = "hls-stac-parquet-monthly"
 JOB_QUEUE = "HlsBatchStack-HlsBatchJobQueue"
 LOG_GROUP = "/aws/batch/hls-stac-parquet"
@@ -40,6 +46,22 @@ RETRY_RULES: tuple[RetryRule, ...] = (
     RetryRule(retry=False, on_reason="*"),  # Batch retries what no rule matches, so the last one ends it
 )
 """At most five, Batch's limit."""
+
+
+@dataclass(frozen=True)
+class WaitLimit:
+    """How long the job at the head of the queue may be RUNNABLE for a reason that Batch gives, before Batch ends it."""
+
+    reason: str
+    longest: timedelta
+
+
+WAIT_LIMITS: tuple[WaitLimit, ...] = (
+    WaitLimit("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", timedelta(hours=12)),  # no machine, neither Spot nor on demand
+    WaitLimit("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", timedelta(hours=1)),
+    WaitLimit("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", timedelta(hours=1)),
+)
+"""The queue's `jobStateTimeLimitActions`; without them RUNNABLE may last for ever."""
 
 
 def is_retried(exit_code: int) -> bool:

@@ -34,14 +34,40 @@ class Decision(ContractModel):
 class Progress(ContractModel):
     """`progress.json`: how far a running worker is."""
 
-    job_id: RunId
-    days_done: int = 0
-    days_total: int
+    job_id: RunId = Field(description="The job that reports")
+    days_done: int = Field(default=0, description="Days of the month that are finished")
+    days_total: int = Field(description="Days of the month")
     items: int = Field(default=0, description="Items of finished pages, staged days included")
-    items_per_second: float = 0.0
-    phase: Literal["harvesting", "merging", "verifying", "publishing"] = "harvesting"
+    items_per_second: float = Field(default=0.0, description="Items a second, of late")
+    phase: Literal["harvesting", "merging", "verifying", "publishing"] = Field(
+        default="harvesting", description="What the worker does now"
+    )
     waiting_for: str | None = Field(default=None, description="What the worker waits for, if it waits")
-    updated_at: datetime
+    updated_at: datetime = Field(description="When this was written, in UTC")
+
+
+class StagedSlice(ContractModel):
+    """One finished slice of a day."""
+
+    name: str
+    collection: str
+    box: Box | None
+    start: datetime
+    end: datetime
+    items: int
+    counted: bool = Field(description="Whether the source stated a count")
+    sha256: str = Field(description="Of the Parquet file that this speaks of")
+    staged_at: datetime
+
+
+class StagedSlices(ContractModel):
+    """The finished slices of a day that is not whole yet, rewritten with each of them."""
+
+    bbox: Box | None
+    collections: Collections
+    source: str
+    schema_version: int
+    slices: list[StagedSlice]
 
 
 class StagedDay(ContractModel):

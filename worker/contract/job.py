@@ -41,6 +41,7 @@ def _checked_destination(value: str) -> str:
     return value.rstrip("/") if value.startswith("s3://") else value
 
 
+RequestId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 RunId = Annotated[str, AfterValidator(_checked_id)]
 Destination = Annotated[str, AfterValidator(_checked_destination)]
 Collections = Annotated[
@@ -100,6 +101,7 @@ class RunParams(JobParams):
     stage_id: RunId = Field(default_factory=lambda given: given.get("job_id", ""))
     destination: Destination
     parallel: bool = False
+    request_id: RequestId | None = None
 
     def to_parameters(self) -> dict[str, str]:
         """Batch's string map.
@@ -119,6 +121,7 @@ class RunParams(JobParams):
             "jobId": self.job_id,
             "stageId": self.stage_id,
             "allowShrink": _switch(self.allow_shrink),
+            "requestId": self.request_id or ABSENT,
         }
 
     @classmethod
@@ -145,6 +148,7 @@ class RunParams(JobParams):
             f"--stage-id={self.stage_id}",
             f"--allow-shrink={_switch(self.allow_shrink)}",
         ]
+        argv += [f"--request-id={self.request_id}"] if self.request_id else []
         return argv + ([f"--bounding-box={self.bbox}"] if self.bbox else [])
 
     @classmethod

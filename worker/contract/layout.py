@@ -103,6 +103,15 @@ def staged_day_record_key(stage_id: str, day: date) -> str:
     return f"{JOBS_ROOT}/{stage_id}/days/{day.isoformat()}.json"
 
 
+def staged_slices_record_key(stage_id: str, day: date) -> str:
+    """Which slices of a day are staged while it is not whole yet."""
+    return f"{JOBS_ROOT}/{stage_id}/days/{day.isoformat()}.slices.json"
+
+
+def staged_slice_key(stage_id: str, day: date, name: str) -> str:
+    return f"{JOBS_ROOT}/{stage_id}/days/{day.isoformat()}/{name}.parquet"
+
+
 def progress_key(job_id: str) -> str:
     return f"{JOBS_ROOT}/{job_id}/progress.json"
 

@@ -34,6 +34,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("collections", "--collections", ABSENT, "collection ids between commas (default: all of HLS)"),
     Parameter("jobId", "--job-id", ABSENT, "name of this run (default: AWS_BATCH_JOB_ID, or a new one)"),
     Parameter("stageId", "--stage-id", ABSENT, "whose staged days to share (default: the job id)"),
+    Parameter("requestId", "--request-id", ABSENT, "the service's request that asked for the run, for the logs"),
     Parameter(
         "allowShrink", "--allow-shrink", "false", "replace a partition even by one with fewer items", is_switch=True
     ),

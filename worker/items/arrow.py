@@ -6,7 +6,7 @@ import orjson
 import pyarrow as pa
 
 from worker.contract.columns import DOUBLE, TEXT, TIMESTAMP, WKB, ListOf, Struct, Type
-from worker.items.types import BOOL, INT, JSON, NULL
+from worker.items.types import BOOL, INT, JSON, MOULD, NULL
 
 _SCALARS: dict[Type, pa.DataType] = {
     TEXT: pa.string(),
@@ -17,6 +17,7 @@ _SCALARS: dict[Type, pa.DataType] = {
     INT: pa.int64(),
     JSON: pa.string(),
     NULL: pa.null(),
+    MOULD: pa.int32(),
 }
 _KINDS: dict[pa.DataType, Type] = {arrow: kind for kind, arrow in _SCALARS.items() if kind != JSON}
 

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.contract.collections import BANDS
+from worker.items.moulds import ASSETS, NUMBERS, Moulds
 
 _REQUIRED = ("id", "collection", "datetime", "geometry")
 
@@ -22,24 +24,33 @@ def lacking(items: pa.StructArray) -> str | None:
     return None
 
 
-def without_bands(items: pa.StructArray) -> dict[str, str]:
+def without_bands(items: pa.StructArray, moulds: Moulds | None) -> dict[str, str]:
     """Ids of the items that lack bands of their collection, and which bands those are, in words."""
     ids = items.field("id")
-    return {ids[row].as_py(): what for row, what in _without_bands(items)}
+    return {ids[row].as_py(): what for row, what in _without_bands(items, moulds)}
 
 
-def lacking_bands(items: pa.StructArray) -> dict[str, int]:
+def lacking_bands(items: pa.StructArray, moulds: Moulds | None) -> Counter[str]:
     """Items that lack bands of their collection: how many, by the bands that are missing."""
-    return dict(Counter(what for _, what in _without_bands(items)))
+    return Counter(what for _, what in _without_bands(items, moulds))
 
 
-def _without_bands(items: pa.StructArray) -> Iterator[tuple[int, str]]:
+def _without_bands(items: pa.StructArray, moulds: Moulds | None) -> Iterator[tuple[int, str]]:
     """Rows of the items that lack bands, and which."""
-    collections, assets = items.field("collection"), items.field("assets")
     for collection, bands in BANDS.items():
-        mine = pc.fill_null(pc.equal(collections, collection), False).to_numpy(zero_copy_only=False)
+        mine = pc.fill_null(pc.equal(items.field("collection"), collection), False).to_numpy(zero_copy_only=False)
         if not mine.any():
             continue
-        lacks = {band: mine & pc.is_null(assets.field(band)).to_numpy(zero_copy_only=False) for band in bands}
-        for row in np.flatnonzero(np.logical_or.reduce(list(lacks.values()))).tolist():
-            yield row, f"{collection} without {','.join(band for band, mask in lacks.items() if mask[row])}"
+        lacks = mine[:, np.newaxis] & ~_having(items, moulds, bands)
+        for row in np.flatnonzero(lacks.any(axis=1)).tolist():
+            yield row, f"{collection} without {','.join(np.array(bands)[lacks[row]])}"
+
+
+def _having(
+    items: pa.StructArray, moulds: Moulds | None, names: tuple[str, ...]
+) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """Which of the items have which of these assets: one row an item, one column a name."""
+    if moulds is not None:
+        return moulds.having(items.field(NUMBERS), names)
+    assets = items.field(ASSETS)
+    return np.column_stack([pc.is_valid(assets.field(name)).to_numpy(zero_copy_only=False) for name in names])

@@ -1,7 +1,8 @@
 """Types of what items hold: read off values, merged, and laid over the canonical columns.
 
-Extends the contract's canonical types by what unknown fields may need: `bool`, `int`, `json` and `null`. Merging is
-commutative, associative and idempotent, so that a month has one schema whatever the order of its pages.
+Extends the contract's canonical types by what unknown fields may need: `bool`, `int`, `json` and `null`, and by
+`mould`, the number of a text (see `worker.items.moulds`). Merging is commutative, associative and idempotent, so that
+a month has one schema whatever the order of its pages.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 from worker.contract.columns import DOUBLE, TEXT, TIMESTAMP, WKB, ListOf, Scalar, Struct, Type
 
 BOOL, INT, JSON, NULL = Scalar("bool"), Scalar("int"), Scalar("json"), Scalar("null")
+MOULD = Scalar("mould")
 
 _EXACT_INT = 2**53  # an integer above this would not survive beside a float
 

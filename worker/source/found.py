@@ -25,9 +25,12 @@ class Inconsistent(Exception):
 
 @dataclass
 class Counting:
-    """Whether the source states counts, as far as the run has learnt; None as long as nothing is known."""
+    """What the run has learnt of the source's pages."""
 
     stated: bool | None = None
+    """Whether it states counts; None as long as nothing is known."""
+    page_size: int = 0
+    """Items of the largest page."""
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Found:
         self.pages: list[Converted] = []
         self.ids: set[str] = set()
         self.matched: int | None = None
+        self.whole = False
+        """Whether the items are as many as the source counts, and the last page was not full: no other will follow."""
         self._counted = False
         self._counting, self._doubts = counting, doubts
         self._converter, self._watch = converter, watch
@@ -92,6 +97,8 @@ class Found:
             raise Doubtful(f"the last page, but {missing - len(new)} of {self.matched} items have not come")
         self.ids |= new
         self.pages.append(converted)
+        self.whole = len(self.ids) == self.matched and page.returned < self._counting.page_size
+        self._counting.page_size = max(self._counting.page_size, page.returned)
         self._watch.received(len(new))
 
     def _doubt_count(self) -> None:
@@ -103,7 +110,7 @@ class Found:
         self._counting.stated = False
 
     def _check_bands(self, converted: Converted) -> None:
-        without = without_bands(converted.items)
+        without = without_bands(converted.items, converted.moulds)
         self._doubts.lacking_bands.update(without.keys())
         if doubtful := [name for name in without if self._doubts.lacking_bands[name] < BAND_TRIES]:
             raise Doubtful(f"{len(doubtful)} items lack bands, such as {doubtful[0]}: {without[doubtful[0]]}")

@@ -9,6 +9,7 @@ from requests import PreparedRequest, Request, RequestException, Response, Sessi
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, Timeout, TooManyRedirects
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from worker.source.desk import Desk
 from worker.source.limiter import Limiter, Stopped
 from worker.source.page import Malformed
 from worker.source.retry import Complaint, Refusal, passes, retry_after, wait_before
@@ -32,6 +33,7 @@ class PatientSession:
         self._limiter, self._watch = limiter, watch
         self._timeout, self._longest_wait = timeout, longest_wait
         self._over = threading.Event()
+        self.desk = Desk(self._over)
         self._fault: BaseException | None = None
         self._session = Session()
         self._session.headers.update({"client-id": client_id, "User-Agent": client_id})
@@ -71,6 +73,7 @@ class PatientSession:
 
     def pause(self, failures: int) -> None:
         """Wait before the next try. Raises `Stopped` if the run ends meanwhile."""
+        self.desk.leave()
         if self._over.wait(wait_before(failures, self._bearable(self._longest_wait))):
             raise Stopped
 
@@ -85,6 +88,7 @@ class PatientSession:
             prepared = self._session.prepare_request(request)
             settings = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
             with self._session.send(prepared, timeout=self._timeout, **settings) as response:
+                self.desk.take()
                 body = self._read(response)
         except _FINAL as error:
             raise Refusal(f"{error} ({request.method} {request.url})") from error

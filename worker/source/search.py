@@ -81,12 +81,11 @@ class Searcher:
     def _fill(self, found: Found) -> None:
         part = found.part
 
-        def accept(page: Page) -> Page:
+        def accept(page: Page) -> None:
             matched = found.count(page)
             if not found.pages and matched is not None and matched > SPLIT_ABOVE and part.divisible:
                 raise _Divide(matched)
             found.take(page)
-            return page
 
         search = ItemSearch(
             url=self._url,
@@ -97,5 +96,6 @@ class Searcher:
             datetime=part.interval,
             bbox=list(part.box) if part.box else None,
         )
-        for _ in search.pages_as_dicts():
-            pass  # each page was taken when it was accepted
+        for _ in search.pages_as_dicts():  # each page was taken when it was accepted
+            if found.whole:  # CMR-STAC has a `next` on every page with items; it would lead to an empty one
+                break

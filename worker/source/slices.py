@@ -43,6 +43,20 @@ class Slice:
         cuts = [self.start + timedelta(seconds=seconds * part // parts) for part in range(parts)] + [self.end]
         return [replace(self, start=start, end=end) for start, end in pairwise(cuts)]
 
+    def without(self, done: list[tuple[datetime, datetime]]) -> list["Slice"]:
+        """What is left of the slice between intervals that are done."""
+        gaps, start = [], self.start
+        for begin, end in sorted(done):
+            if start < begin:
+                gaps.append(replace(self, start=start, end=begin))
+            start = max(start, end)
+        return [*gaps, replace(self, start=start)] if start < self.end else gaps
+
+    @property
+    def name(self) -> str:
+        """One for each slice of a day; it may stand in a key."""
+        return "-".join([self.collection, f"{self.start:%H%M%S}", *([self.box.short_hash] if self.box else [])])
+
     def __str__(self) -> str:
         box = f" in {self.box}" if self.box else ""
         return f"{self.collection} of {self.day}, {self.start:%H:%M:%S} to {_end_of_day(self)}{box}"

@@ -48,7 +48,10 @@ class PatientIO(StacApiIO):
                 raise Malformed(f"broken JSON: {error}") from error
             return document
 
-        return self._patient.patiently(once)
+        try:
+            return self._patient.patiently(once)
+        finally:
+            self._patient.desk.leave()
 
     def get_pages(
         self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
@@ -77,10 +80,15 @@ class PatientIO(StacApiIO):
         source: Source | None = url
         empty = 0
         while source is not None and empty < _EMPTY_PAGES:
-            page, accepted, source = self._accepted(read, source, before)
-            yield {"features": [accepted], "links": page.links}
+            try:
+                page, accepted, source = self._accepted(read, source, before)
+            finally:
+                self._patient.desk.leave()
             empty = 0 if page.returned else empty + 1
             before, source = source, _following(page, source)
+            links = page.links
+            del page  # it is large, and the answer to the next request may take long
+            yield {"features": [accepted], "links": links}
 
     def request(
         self,

@@ -12,6 +12,7 @@ from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
 from api import errors
+from api.access.credentials import Access
 from api.catalog.engine import Engine
 from api.catalog.routes import router
 from api.catalog.service import CatalogService
@@ -60,6 +61,7 @@ def client(engine: Database, catalog: CatalogService, settings: Settings, serve:
     app.state.engine = engine
     app.state.catalog = catalog
     app.state.settings = settings
+    app.state.access = Access(settings, engine)
     errors.install(app)
     app.include_router(router)
     return serve(app)

@@ -10,11 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from worker.contract.bbox import BBox
 from worker.contract.collections import COLLECTIONS, L30, S30
-from worker.contract.documents import DatasetBinding, Decision, Progress, StagedDay
+from worker.contract.documents import DatasetBinding, Decision, Progress, StagedDay, StagedSlice, StagedSlices
 from worker.contract.job import ContractModel
 from worker.contract.result import DayCount, Provenance, RunResult
 
-DOCUMENTS: list[type[ContractModel]] = [DatasetBinding, Decision, Progress, StagedDay, DayCount, Provenance, RunResult]
+DOCUMENTS: list[type[ContractModel]] = [
+    *(DatasetBinding, Decision, Progress, StagedDay, StagedSlice, StagedSlices),
+    *(DayCount, Provenance, RunResult),
+]
 
 counts = st.integers(0, 1 << 40)
 moments = st.datetimes(timezones=st.just(UTC))
@@ -22,6 +25,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "yearMonth": st.sampled_from(["201304", "202401", "202507"]),
     "prefix": st.sampled_from(["hls-data", "team/a"]),
     "bbox": st.none() | st.sampled_from([[-124.7, 32.5, -114.1, 42.0], [170, -20, -170, 20.123456789]]),
+    "box": st.none() | st.just([-180, -20, -170, 20.123456789]),
+    "counted": st.booleans(),
+    "slices": st.just([]),
     "extent": st.none() | st.just([-180, -90, 180, 90]),
     "collections": st.sampled_from([[L30], [S30], list(COLLECTIONS)]),
     "jobId": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True).filter(lambda value: value != "none"),

@@ -82,6 +82,8 @@ def test_keys_of_jobs_stand_outside_every_dataset(job_id: str, day: date) -> Non
         layout.result_key(job_id),
         layout.staged_day_key(job_id, day),
         layout.staged_day_record_key(job_id, day),
+        layout.staged_slices_record_key(job_id, day),
+        layout.staged_slice_key(job_id, day, "HLSL30_2.0-120000"),
     ]
     assert len(set(keys)) == len(keys)
     for key in keys:

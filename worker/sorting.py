@@ -1,0 +1,95 @@
+"""The order of the file, and items of many parts brought into it a piece at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from worker.items.geometry import EAST, WEST
+from worker.items.moulds import Moulds
+from worker.items.parts import Form, Part, brought, common, empty
+
+SORT_KEYS = [("crosses", "ascending"), ("id", "ascending")]
+"""Items whose box spans the antimeridian come last; all others by id, which begins with collection and tile."""
+
+Key = tuple[bool, str]
+
+
+def crosses(items: pa.Table) -> pa.ChunkedArray:
+    """Which items have a box from -180 to 180, as those have that cross the antimeridian."""
+    box = items.column("bbox")
+    west, east = pc.struct_field(box, "xmin"), pc.struct_field(box, "xmax")
+    return pc.fill_null(pc.and_(pc.equal(west, WEST), pc.equal(east, EAST)), False)
+
+
+def sort(items: pa.Table) -> pa.Table:
+    keys = pa.table({"crosses": crosses(items), "id": items.column("id")})
+    return items.take(pc.sort_indices(keys, sort_keys=SORT_KEYS))
+
+
+def unique(items: pa.Table) -> pa.Table:
+    """Sorted items without those that repeat the id before them: both halves of a box give a crossing item."""
+    ids = items.column("id").combine_chunks()
+    if len(ids) < 2:
+        return items
+    repeated = pc.equal(ids[1:], ids[:-1])
+    return (
+        items.filter(pa.concat_arrays([pa.array([True]), pc.invert(repeated)])) if pc.any(repeated).as_py() else items
+    )
+
+
+def merged(parts: list[Part]) -> tuple[Form, Iterator[pa.Table]]:
+    """The items of all the parts, sorted, in pieces, and the form in which they come.
+
+    Of each part only the piece that is being read is in memory.
+    """
+    moulds = Moulds()
+    opened = [part.opened(moulds) for part in parts]
+    form = common([own for own, _ in opened])
+    queues = [_Queue(own, tables, form) for own, tables in opened]
+    return form, _in_order([queue for queue in queues if queue.more()], form)
+
+
+def _in_order(queues: list["_Queue"], form: Form) -> Iterator[pa.Table]:
+    while queues:
+        # What comes later in any part comes after the last item that is in memory of it.
+        until = min(queue.last for queue in queues)
+        yield sort(pa.concat_tables([empty(form), *(queue.until(until) for queue in queues)]))
+        queues = [queue for queue in queues if queue.more()]
+
+
+class _Queue:
+    """One part, read a piece at a time."""
+
+    def __init__(self, own: Form, tables: Iterator[pa.Table], form: Form) -> None:
+        self._tables = (brought(table, own, form) for table in tables)
+        self._table: pa.Table | None = None
+        self.last: Key = (False, "")
+
+    def more(self) -> bool:
+        """Whether there are items in memory, once the next have been read if need be."""
+        while self._table is None or not self._table.num_rows:
+            self._table = next(self._tables, None)
+            if self._table is None:
+                return False
+            if self._table.num_rows:
+                self.last = _key(self._table.slice(self._table.num_rows - 1))
+        return True
+
+    def until(self, key: Key) -> pa.Table:
+        """The items up to and with this key."""
+        assert self._table is not None  # noqa: S101  `more` said so
+        table = self._table
+        if self.last <= key:
+            count = table.num_rows
+        else:
+            crossing = crosses(table).to_numpy()
+            lower = pc.less_equal(table.column("id"), key[1]).to_numpy()
+            count = int(np.count_nonzero((crossing < key[0]) | ((crossing == key[0]) & lower)))
+        self._table = table.slice(count)
+        return table.slice(0, count)
+
+
+def _key(row: pa.Table) -> Key:
+    return bool(crosses(row)[0].as_py()), row.column("id")[0].as_py()

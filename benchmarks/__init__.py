@@ -1,0 +1,1 @@
+"""Measurements, one command each, with the peers in the same run."""

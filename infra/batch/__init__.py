@@ -1,0 +1,1 @@
+"""The Batch stack: network, bucket, images, machines, queue, job."""

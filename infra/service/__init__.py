@@ -1,0 +1,1 @@
+"""The service stack: database, API, load balancer, alarms."""

@@ -1,0 +1,54 @@
+"""Options: read from the context as the command line gives them, and refused where they are wrong."""
+
+import pytest
+from pydantic import ValidationError
+
+from infra.options import BatchOptions, ServiceOptions, refuse_unknown
+from worker.contract import GENERATOR
+
+
+def test_text_becomes_what_it_means() -> None:
+    """The command line knows text only: numbers, switches and lists are read from it, and the CDK's own is left alone."""
+    context = {"maxvCpus": "512", "spot": "false", "instanceTypes": "m5.xlarge, r5.large", "@aws-cdk/core:x": True}
+    options = BatchOptions.from_context({**context, "logRetentionDays": "90", "tasks": "3"})
+    assert (options.maxv_cpus, options.spot, options.log_retention_days) == (512, False, 90)
+    assert options.instance_types == ("m5.xlarge", "r5.large")
+    assert ServiceOptions.from_context({"tasks": "3"}).tasks == 3
+    refuse_unknown(context)
+
+
+def test_the_image_tag_is_the_release() -> None:
+    """By default."""
+    assert f"hls-stac-parquet/{BatchOptions().image_tag}" == GENERATOR
+
+
+@pytest.mark.parametrize(
+    ("context", "says"),
+    [
+        ({"vpcCidr": "10.0.0.0/8"}, "from /16 to /24"),
+        ({"vpcCidr": "somewhere"}, "somewhere"),
+        ({"logRetentionDays": "31"}, "30"),
+        ({"vpcId": "vpc-1"}, "vpcZones"),
+        ({"vpcId": "vpc-1", "vpcZones": "a,b", "vpcPrivateSubnets": "s,t", "vpcPublicSubnets": "u"}, "two or more"),
+        ({"vpcZones": "a,b"}, "name it by vpcId"),
+        ({"alarmEmail": "nobody"}, "alarmEmail"),
+        ({"instanceTypes": ""}, "instanceTypes"),
+        ({"imageTag": "a b"}, "imageTag"),
+    ],
+)
+def test_wrong_options_are_refused(context: dict[str, str], says: str) -> None:
+    """With what is wrong and what would be right."""
+    with pytest.raises(ValidationError, match=says):
+        BatchOptions.from_context(context)
+
+
+def test_scaling_needs_room() -> None:
+    """Fewer tasks at most than at least is refused."""
+    with pytest.raises(ValidationError, match="maxTasks"):
+        ServiceOptions.from_context({"tasks": "3", "maxTasks": "2"})
+
+
+def test_a_misspelt_option_is_refused() -> None:
+    """With the names that there are."""
+    with pytest.raises(ValueError, match=r"no option maxVCpus: choose from .*maxvCpus"):
+        refuse_unknown({"maxVCpus": "512"})

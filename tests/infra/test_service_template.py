@@ -1,0 +1,128 @@
+"""The service stack runs the service as its settings and calls are."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from api.app import create_app
+from api.settings import Settings
+from tests.infra.conftest import Json, Variant
+from worker.contract import compute, vitals
+
+
+@pytest.fixture
+def containers(default: Variant) -> dict[str, Json]:
+    task = default.service.only("AWS::ECS::TaskDefinition")
+    return {each["Name"]: each for each in task["ContainerDefinitions"]}
+
+
+def plain(container: Json) -> dict[str, str]:
+    """The environment as the service finds it, with stand-ins for what is known at deployment only."""
+    values = {each["Name"]: each["Value"] for each in container["Environment"]}
+    return {name: value if isinstance(value, str) else "s3://bucket" for name, value in values.items()}
+
+
+def test_the_settings_are_ones_that_the_service_takes(
+    containers: dict[str, Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its variables the service would start: on Batch, on the bucket, listening with a key."""
+    for name, value in plain(containers["serve"]).items():
+        monkeypatch.setenv(name, value)
+    secrets = {each["Name"] for each in containers["serve"]["Secrets"]}
+    assert secrets == {"HLS_API_KEY", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}
+    monkeypatch.setenv("HLS_API_KEY", "k" * 40)
+    settings = Settings()
+    assert (settings.executor, settings.batch_queue) == ("batch", compute.JOB_QUEUE)
+    assert settings.batch_job_definition == compute.JOB_DEFINITION
+    assert settings.destination == "s3://bucket"
+    assert settings.database == "postgresql+psycopg://"
+    assert not settings.needs_data_dir
+    (mapping,) = containers["serve"]["PortMappings"]
+    assert mapping["ContainerPort"] == settings.port
+
+
+def test_the_database_is_migrated_before_the_service_starts(containers: dict[str, Json]) -> None:
+    """The same image with the same variables migrates and ends; only then does the service start."""
+    migrate, serve = containers["migrate"], containers["serve"]
+    assert (migrate["Command"], migrate["Essential"]) == (["migrate"], False)
+    assert (serve["Command"], serve["Essential"]) == (["serve"], True)
+    assert serve["DependsOn"] == [{"ContainerName": "migrate", "Condition": "SUCCESS"}]
+    for same in ("Image", "Environment", "Secrets", "ReadonlyRootFilesystem"):
+        assert migrate[same] == serve[same]
+    assert serve["ReadonlyRootFilesystem"] is True
+
+
+def test_a_release_that_does_not_come_up_is_taken_back(default: Variant) -> None:
+    """By the circuit breaker, while the tasks before go on; readiness is asked for at a call that the service has."""
+    deployment = default.service.only("AWS::ECS::Service")["DeploymentConfiguration"]
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    assert deployment["MinimumHealthyPercent"] == 100
+    path = default.service.only("AWS::ElasticLoadBalancingV2::TargetGroup")["HealthCheckPath"]
+    assert path == "/readyz"
+    assert path in create_app().openapi()["paths"]
+
+
+def test_without_a_certificate_nothing_is_open(default: Variant) -> None:
+    """The balancer is internal, takes HTTP from the VPC's addresses alone, and the stack's output says so."""
+    balancer = default.service.only("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert balancer["Scheme"] == "internal"
+    rules = [
+        rule
+        for group in default.service.of_type("AWS::EC2::SecurityGroup")
+        for rule in group.get("SecurityGroupIngress", [])
+    ]
+    assert [(rule["FromPort"], "Fn::ImportValue" in rule["CidrIp"]) for rule in rules] == [(80, True)]
+    assert "inside the VPC only" in default.service.outputs["ServiceUrl"]["Description"]
+
+
+def test_with_a_certificate_there_is_https(variants: Mapping[str, Variant]) -> None:
+    """HTTPS for the internet, and HTTP only to send callers there."""
+    service = variants["grown"].service
+    assert service.only("AWS::ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internet-facing"
+    listeners = {each["Protocol"]: each for each in service.of_type("AWS::ElasticLoadBalancingV2::Listener")}
+    assert listeners["HTTPS"]["Certificates"]
+    assert listeners["HTTP"]["DefaultActions"][0]["Type"] == "redirect"
+
+
+def test_the_database_is_private_and_kept(default: Variant) -> None:
+    """Encrypted, backed up, protected, with a password that nobody has typed; the smallest by default."""
+    database = default.service.only("AWS::RDS::DBInstance")
+    assert database["StorageEncrypted"] is database["DeletionProtection"] is True
+    assert database["PubliclyAccessible"] is database["MultiAZ"] is False
+    assert database["BackupRetentionPeriod"] >= 7
+    assert database["DBInstanceClass"] == "db.t4g.micro"
+    assert "resolve:secretsmanager" in str(database["MasterUserPassword"])
+    assert default.service.only("AWS::ECS::Service")["DesiredCount"] == 1
+
+
+def test_more_is_an_argument(variants: Mapping[str, Variant]) -> None:
+    """More tasks, scaling, a standby, rotation, another tag; a restored database keeps its place in the template."""
+    grown, changed, existing = (variants[name].service for name in ("grown", "changed", "existing"))
+    assert grown.only("AWS::ECS::Service")["DesiredCount"] == 2
+    scaling = grown.only("AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (scaling["MinCapacity"], scaling["MaxCapacity"]) == (2, 6)
+    assert grown.only("AWS::RDS::DBInstance")["MultiAZ"] is True
+    assert grown.of_type("AWS::SecretsManager::RotationSchedule")
+    for container in changed.only("AWS::ECS::TaskDefinition")["ContainerDefinitions"]:
+        assert container["Image"]["Fn::Join"][1][-1] == ":1.2.3"
+    assert existing.only("AWS::RDS::DBInstance")["DBSnapshotIdentifier"] == "before-the-upgrade"
+
+
+def test_every_alarm_goes_to_the_topic(default: Variant) -> None:
+    """Each of the seven, when it rises and when it ends; those of the reconciler read the line that it writes."""
+    alarms = default.service.of_type("AWS::CloudWatch::Alarm")
+    assert len(alarms) == 7
+    topics = {str(action) for alarm in alarms for action in (*alarm["AlarmActions"], *alarm["OKActions"])}
+    assert len(topics) == 1
+    assert "NoticesTopic" in topics.pop()
+    filters = default.service.of_type("AWS::Logs::MetricFilter")
+    assert {each["FilterPattern"] for each in filters} == {f'{{ $.action = "{vitals.ACTION}" }}'}
+    steps = [step for each in filters for step in each["MetricTransformations"]]
+    values = {step["MetricValue"] for step in steps}
+    assert values == {"1", f"$.{vitals.OLDEST_ACTIVE_SECONDS}", f"$.{vitals.LONGEST_WAIT_SECONDS}"}
+    (stale,) = [alarm for alarm in alarms if alarm.get("MetricName") == "Passes"]
+    assert stale["TreatMissingData"] == "breaching"
+    watched = {
+        (alarm["Namespace"], alarm["MetricName"]) for alarm in alarms if not alarm["Namespace"].startswith("AWS/")
+    }
+    assert watched == {(step["MetricNamespace"], step["MetricName"]) for step in steps}

@@ -1,0 +1,81 @@
+"""The templates as CloudFormation takes them: what is in them, whether it is sound, and what an update does."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from tests.infra.conftest import Json, Template, Variant
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+REGION = "us-east-1"
+
+
+@pytest.mark.parametrize("stack", ["batch", "service"])
+def test_the_resources_are_those_that_were_reviewed(default: Variant, stack: str) -> None:
+    """Type and logical id of each. After a change that is meant, write the list that the failure shows to the file."""
+    template: Template = getattr(default, stack)
+    listing = sorted(f"{each['Type']} {name}" for name, each in template.resources.items())
+    assert listing == (SNAPSHOTS / f"{stack}.txt").read_text().splitlines(), "\n".join(listing)
+
+
+@pytest.mark.parametrize("name", ["default", "grown", "existing"])
+def test_cfn_lint_finds_nothing(variants: Mapping[str, Variant], name: str) -> None:
+    """In both stacks, as they are by default and with the options turned."""
+    for template in variants[name].both:
+        assert [str(match) for match in lint(template.path.read_text(), regions=[REGION])] == []
+
+
+def test_cfn_lint_looks(default: Variant) -> None:
+    """A faulty template is found faulty, so that silence means something."""
+    body = json.dumps(default.batch.body).replace("STANDARD_IA", "COLD")
+    assert "COLD" in " ".join(map(str, lint(body, regions=[REGION])))
+
+
+def test_everyday_changes_can_be_deployed(variants: Mapping[str, Variant]) -> None:
+    """Other instance types, more memory, another image tag: the logical ids stay, and nothing that has a name of ours
+    would have to be replaced, which CloudFormation cannot do while the old one holds the name."""
+    for before, after in zip(variants["default"].both, variants["changed"].both, strict=True):
+        assert before.body != after.body
+        assert list(before.resources) == list(after.resources)
+        for name, resource in before.resources.items():
+            assert blocked(resource, after.resources[name]) == [], name
+
+
+def test_a_blocked_replacement_is_seen() -> None:
+    """A repository with a name of ours could not change what is fixed when it is made."""
+    made: Json = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": "ours"}}
+    changed = {**made, "Properties": {**made["Properties"], "EncryptionConfiguration": {"EncryptionType": "KMS"}}}
+    assert blocked(made, changed) == ["EncryptionConfiguration"]
+    assert blocked(made, made) == []
+
+
+def blocked(before: Json, after: Json) -> list[str]:
+    """Properties that changed and can only be set when the resource is made, where the resource keeps its name."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, before["Type"]).schema
+    fixed = [path.split("/")[2:] for path in schema.get("createOnlyProperties", [])]
+    names = [path for path in fixed if path[-1].endswith("Name") and at(before, path) is not None]
+    if not names or any(at(before, path) != at(after, path) for path in names):
+        return []
+    return ["/".join(path) for path in fixed if at(before, path) != at(after, path)]
+
+
+def at(resource: Json, path: list[str]) -> Any:
+    value: Any = resource.get("Properties", {})
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+@pytest.mark.parametrize("name", ["default", "grown", "existing"])
+def test_every_finding_of_cdk_nag_is_settled(variants: Mapping[str, Variant], name: str) -> None:
+    """The rules of AwsSolutions run at every synthesis; none is broken, and what is accepted has its reason."""
+    report = json.loads((variants[name].folder / "validation-report.json").read_text())
+    (rules,) = [each for each in report["pluginReports"] if each["pluginName"] == "AwsSolutions"]
+    assert (rules["conclusion"], rules["violations"]) == ("success", [])
+    assert rules["suppressedViolations"]
+    assert [each["ruleName"] for each in rules["suppressedViolations"] if len(each["reason"]) < 30] == []

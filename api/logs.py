@@ -1,32 +1,20 @@
-"""Logs as one JSON object a line, each with the id of the request that it belongs to."""
+"""The service's log, on standard error, each line with the id of the request that it belongs to."""
 
-import json
 import logging
 import sys
 from contextvars import ContextVar
-from datetime import UTC, datetime
+
+from worker.contract import logs
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
+class JsonFormatter(logs.JsonFormatter):
+    """With the request at hand in each line."""
 
-class JsonFormatter(logging.Formatter):
-    """Time, level, logger and message, then what was given as `extra`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if current := request_id.get():
-            line["requestId"] = current
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+    def always(self) -> dict[str, str]:
+        current = request_id.get()
+        return {logs.REQUEST_ID: current} if current else {}
 
 
 def configure(level: str) -> None:

@@ -1,31 +1,43 @@
-"""Metrics for Prometheus, in a registry of the app's own."""
+"""Metrics for Prometheus, in a registry of the app's own. docs/metrics.md describes them."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine
 from sqlmodel import Session
 
 from api import db
-from api.auth import Caller
+from api.access.callers import Reader
+from api.access.errors import Forbidden, TooManyRequests
 from api.errors import Unauthorized, Unavailable, documented
 from api.jobs import store as jobs
 from api.jobs.states import JobState
+from api.parts import Parts
+from api.reconciler import failures
 from api.reconciler.loop import PASS_MARK
+from worker.contract.exits import FailureCode
 
 router = APIRouter(tags=["health"])
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of use to nobody here
 
 
 class Metrics:
     """Requests as they are served, and the jobs as the database has them when Prometheus asks."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "hls_http_requests", "Requests served", ["method", "route", "status"], registry=self.registry
@@ -33,25 +45,31 @@ class Metrics:
         self.seconds = Histogram(
             "hls_http_request_seconds", "Time to serve a request", ["method", "route"], registry=self.registry
         )
-        self.registry.register(_JobsCollector(engine))
+        self.registry.register(_DatabaseCollector(parts))
 
 
-class _JobsCollector(Collector):
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class _DatabaseCollector(Collector):
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     def describe(self) -> Iterable[Metric]:
         """Named here so that registering asks no database."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        with Session(self._engine) as session:
+        failures.write_down(self._parts.engine, self._parts.executor)
+        with Session(self._parts.engine) as session:
             counts, oldest = jobs.counts(session), jobs.oldest_active(session)
-            last_pass = jobs.marked(session, PASS_MARK)
+            failed, last_pass = jobs.failures(session), jobs.marked(session, PASS_MARK)
+            errors = failures.totals(session)
         by_state = GaugeMetricFamily("hls_jobs", "Jobs by state", labels=["state"])
         for state in JobState:
             by_state.add_metric([state], counts.get(state, 0))
         yield by_state
+        by_code = GaugeMetricFamily("hls_jobs_failed", "Failed jobs by failure code", labels=["code"])
+        for code in FailureCode:
+            by_code.add_metric([code], failed.get(code, 0))
+        yield by_code
         age = (db.now() - oldest).total_seconds() if oldest else 0.0
         yield GaugeMetricFamily("hls_oldest_active_job_seconds", "Age of the oldest job that has not ended", value=age)
         yield GaugeMetricFamily(
@@ -59,6 +77,12 @@ class _JobsCollector(Collector):
             "When the reconciler's last good pass ended; 0 before the first",
             value=last_pass.timestamp() if last_pass else 0.0,
         )
+        by_call = CounterMetricFamily(
+            "hls_executor_call_errors", "Calls of Batch or the local executor that failed", labels=["call", "error"]
+        )
+        for row in errors:
+            by_call.add_metric([row.call, row.error], row.count)
+        yield by_call
 
 
 @router.get(
@@ -66,8 +90,8 @@ class _JobsCollector(Collector):
     operation_id="metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses=_TEXT | documented(Unauthorized, Unavailable),
+    responses=_TEXT | documented(Unauthorized, Forbidden, TooManyRequests, Unavailable),
 )
-def metrics(request: Request, _: Caller) -> Response:
-    """Requests, jobs by state, age of the oldest active job, the reconciler's last pass."""
+def metrics(request: Request, _: Reader) -> Response:
+    """Requests, jobs by state and failure code, age of the oldest active job, the reconciler's last pass, failed calls."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, its metrics."""
+"""Around every request: its id, its line in the log, its metrics, and the headers of every reply."""
 
 import logging
 import re
@@ -11,10 +11,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import unexpected
 from api.logs import request_id
 from api.metrics import Metrics
+from worker.contract.logs import JOB_ID
 
 HEADER = "X-Request-ID"
-_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_UNKNOWN_ROUTE = "unknown"
+CONTENT_SECURITY = "default-src 'none'; frame-ancestors 'none'"
+_SECURITY = {
+    "Content-Security-Policy": CONTENT_SECURITY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_ONE_YEAR = "max-age=31536000"
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNKNOWN = "unknown"
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +50,9 @@ class RequestRecord:
             nonlocal status, began_reply
             if message["type"] == "http.response.start":
                 status, began_reply = message["status"], True
-                MutableHeaders(scope=message)[HEADER] = request_id.get() or ""
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id.get() or ""
+                _secure(headers, scope["scheme"])
             await send(message)
 
         try:
@@ -52,8 +66,21 @@ class RequestRecord:
             request_id.reset(token)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE), scope["method"]
+        method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
+        route = getattr(scope.get("route"), "path", _UNKNOWN)
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
-        details = {"action": "request", "method": method, "path": scope["path"], "status": status}
-        logger.info("%s %s", method, scope["path"], extra=details | {"ms": round(1000 * seconds, 1)})
+        details = {"action": "request", "method": scope["method"], "path": scope["path"], "status": status}
+        if job := scope.get("path_params", {}).get("job_id"):
+            details[JOB_ID] = job
+        logger.info("%s %s", scope["method"], scope["path"], extra=details | {"ms": round(1000 * seconds, 1)})
+
+
+def _secure(headers: MutableHeaders, scheme: str) -> None:
+    """What a route has set itself stays."""
+    for name, value in _SECURITY.items():
+        headers.setdefault(name, value)
+    if scheme == "https":
+        headers.setdefault("Strict-Transport-Security", _ONE_YEAR)
+    if "json" in headers.get("content-type", ""):
+        headers.setdefault("Cache-Control", "no-store")

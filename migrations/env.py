@@ -6,12 +6,12 @@ from alembic import context
 from sqlalchemy import JSON, Connection, Enum, text
 from sqlmodel import AutoString, SQLModel
 
+import api.access.models
 import api.catalog.models
-import api.jobs.models  # noqa: F401  both register their tables
+import api.jobs.models
+import api.reconciler.failures  # noqa: F401  each registers its tables
 from api import db
 from api.settings import load
-
-LOCK_TIMEOUT = "10s"
 
 
 def rendered(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -38,7 +38,8 @@ def run(connection: Connection) -> None:
     with context.begin_transaction():
         if on_postgresql:
             # A migration that waits for a lock makes everybody behind it wait too, so it gives up soon.
-            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+            seconds = float(context.config.attributes.get("lock_seconds", db.LOCK_TIMEOUT_SECONDS))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{1000 * seconds:.0f}ms'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('hls:migrate', 0))"))
         context.run_migrations()
 

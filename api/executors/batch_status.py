@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.executors.base import Attempt, RunState, RunStatus
+from worker.contract import compute
 from worker.contract.exits import FailureCode
 
 _STATES = {
@@ -24,6 +25,8 @@ _STATES = {
 _DEFAULT_LOG_GROUP = "/aws/batch/job"
 """Where Batch sends logs if the job definition names no group."""
 
+_WAITED = "|".join(sorted({limit.reason.partition(":")[0] for limit in compute.WAIT_LIMITS}))
+
 _FAILURES: tuple[tuple[FailureCode, re.Pattern[str]], ...] = (
     (FailureCode.OUT_OF_MEMORY, re.compile("OutOfMemory")),
     (FailureCode.TIMEOUT, re.compile("attempt duration exceeded timeout")),
@@ -34,12 +37,11 @@ _FAILURES: tuple[tuple[FailureCode, re.Pattern[str]], ...] = (
             "CannotPull|CannotCreateContainer|CannotStartContainer|CannotInspectContainer|ResourceInitialization"
         ),
     ),
-    (FailureCode.CAPACITY, re.compile(r"CAPACITY|MISCONFIGURATION|JobStateTimeLimit|\bRUNNABLE\b")),
+    (FailureCode.CAPACITY, re.compile(rf"{_WAITED}|JobStateTimeLimit|\bRUNNABLE\b")),
 )
 """Words of a reason to what they mean; the first that is found decides.
 
-Batch repeats the reason of a queue's `jobStateTimeLimitActions` for a job that waited too long; the first part of
-such a reason is CAPACITY or MISCONFIGURATION.
+Batch repeats the reason of a queue's `jobStateTimeLimitActions` for a job that waited too long.
 """
 
 _KILLED = 137

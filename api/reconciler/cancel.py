@@ -11,6 +11,7 @@ from api.reconciler.context import ACTOR, Context, log, logger, passed_over
 from storage import AlreadyExists
 from worker.contract import layout
 from worker.contract.documents import Decision
+from worker.contract.logs import JOB_ID
 
 ACCEPTED = "accepted"
 TOO_LATE = "too_late"
@@ -26,7 +27,7 @@ def act_on_cancels(context: Context) -> None:
                 if job.cancel_outcome == ACCEPTED or settle_cancel(context, job) == ACCEPTED:
                     _stop_run(context, job)
             except ExecutorUnavailable as error:
-                logger.warning("cancelling pauses: %s", error, extra={"action": "cancel", "job": job.id})
+                logger.warning("cancelling pauses: %s", error, extra={"action": "cancel", JOB_ID: job.id})
                 return
             except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
                 passed_over(job, "cancel", error)

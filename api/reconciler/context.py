@@ -16,6 +16,7 @@ from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from storage import Store
+from worker.contract.logs import JOB_ID, REQUEST_ID
 from worker.contract.month import Month
 
 ACTOR = "reconciler"
@@ -102,12 +103,17 @@ class Context:
 
 
 def log(message: str, job: Job, *, action: str, level: int = logging.INFO) -> None:
-    logger.log(level, message, extra={"action": action, "job": job.id})
+    logger.log(level, message, extra={"action": action, **_ids(job)})
+
+
+def _ids(job: Job) -> dict[str, str]:
+    """By which a job is followed through the logs."""
+    return {JOB_ID: job.id} | ({REQUEST_ID: job.request_id} if job.request_id else {})
 
 
 def passed_over(job: Job, action: str, error: Exception) -> None:
     """Log the failure: one job's failure must not keep the others from their turn."""
-    logger.error("job passed over", extra={"action": action, "job": job.id}, exc_info=error)
+    logger.error("job passed over", extra={"action": action, **_ids(job)}, exc_info=error)
 
 
 def attempts_of(status: RunStatus) -> list[dict[str, object]]:

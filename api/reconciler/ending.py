@@ -16,6 +16,7 @@ from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log,
 from api.reconciler.submit import best, stop_doubles
 from worker.contract import layout
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
+from worker.contract.logs import JOB_ID
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _register(context: Context, job: Job) -> None:
             context.catalog.register(session, job.prefix, job.request.month, job.id)
     except Exception:  # noqa: BLE001  logged
         # The partition is published whatever the catalogue makes of it; its next look at the archive takes it in.
-        logger.exception("partition not registered", extra={"action": "register", "job": job.id})
+        logger.exception("partition not registered", extra={"action": "register", JOB_ID: job.id})
 
 
 def _follow_double(context: Context, job: Job, ending: Ending) -> bool:

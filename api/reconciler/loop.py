@@ -8,10 +8,12 @@ from threading import Event, Thread
 
 from api import db
 from api.jobs import store as jobs
+from api.reconciler import failures
 from api.reconciler.cancel import act_on_cancels
 from api.reconciler.context import Context
 from api.reconciler.leader import Leader, make_leader
 from api.reconciler.submit import submit_pending
+from api.reconciler.vitals import Vitals
 from api.reconciler.watch import watch_active
 
 PASS_MARK = "reconciler-pass"  # noqa: S105  not a password
@@ -34,6 +36,7 @@ class Reconciler:
         self._thread: Thread | None = None
         self._side = ThreadPoolExecutor(max_workers=1, thread_name_prefix="refresh")
         self._refresh: Future[None] | None = None
+        self._vitals = Vitals()
 
     def start(self) -> None:
         """Run in a thread of this process."""
@@ -76,6 +79,7 @@ class Reconciler:
             ("cancel", lambda: act_on_cancels(self.context)),
             ("watch", lambda: watch_active(self.context)),
             ("refresh", self._begin_refresh),
+            ("count", lambda: failures.write_down(self.context.engine, self.context.executor)),
         )
         good = True
         for name, step in steps:
@@ -95,6 +99,7 @@ class Reconciler:
             last = jobs.marked(session, PASS_MARK)
             if last is None or db.now() - last >= _MARK_EVERY:
                 jobs.mark(session, PASS_MARK)
+            self._vitals.write(session)
 
     def _begin_refresh(self) -> None:
         """A look at the archive may take minutes, so it goes on beside the passes; one at a time."""

@@ -26,6 +26,7 @@ from api.reconciler.cancel import forbid_publication
 from api.reconciler.context import ACTOR, Context, log, logger, passed_over
 from worker.contract.exits import REMEDY, FailureCode
 from worker.contract.job import RunParams
+from worker.contract.logs import JOB_ID
 
 
 def submit_pending(context: Context, stopping: Callable[[], bool]) -> None:
@@ -37,7 +38,7 @@ def submit_pending(context: Context, stopping: Callable[[], bool]) -> None:
             try:
                 _advance(context, job)
             except (Throttled, ExecutorUnavailable) as error:
-                logger.warning("submission pauses: %s", error, extra={"action": "submit", "job": job.id})
+                logger.warning("submission pauses: %s", error, extra={"action": "submit", JOB_ID: job.id})
                 return
             except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
                 passed_over(job, "submit", error)
@@ -79,6 +80,7 @@ def _run_params(context: Context, job: Job) -> RunParams:
         **job.request.model_dump(),
         job_id=job.id,
         stage_id=job.stage_id,
+        request_id=job.request_id,
         destination=context.destination,
         parallel=True,
     )

@@ -15,6 +15,7 @@ from storage import NotFound, StorageError
 from worker.contract import layout
 from worker.contract.documents import Progress
 from worker.contract.exits import FailureCode
+from worker.contract.logs import JOB_ID
 
 
 def watch_active(context: Context) -> None:
@@ -93,6 +94,6 @@ def _progress(context: Context, job: Job) -> dict[str, Any]:
     except NotFound:
         return read
     except (StorageError, ValidationError) as error:
-        logger.warning("progress cannot be read: %s", error, extra={"action": "progress", "job": job.id})
+        logger.warning("progress cannot be read: %s", error, extra={"action": "progress", JOB_ID: job.id})
         return read
     return read | {"progress": progress.model_dump(mode="json", by_alias=True)}

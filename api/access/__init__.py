@@ -1,0 +1,1 @@
+"""Who may do what: keys with scopes, sessions of the page, and limits on how often."""

@@ -1,0 +1,182 @@
+"""Who a request comes from: by key, by session, or nobody in particular."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+from starlette.requests import HTTPConnection
+
+from api import db
+from api.access import keys, service, store
+from api.access.errors import TooManyRequests, TooManyWrongKeys
+from api.access.limits import MinuteLimit
+from api.access.models import ApiKey, ApiSession
+from api.access.scopes import Scope
+from api.errors import Unauthorized
+from api.settings import Settings
+
+OPERATOR = "operator"
+ANYBODY = "anonymous"
+COOKIE = "hls_session"
+DEFAULT_REQUESTS_PER_MINUTE = 600
+_KNOWN_AT_MOST = 1024
+_CSRF = "csrf"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and what it may do."""
+
+    name: str
+    scope: Scope
+    key_id: str | None = None
+    csrf_token: str | None = field(default=None, repr=False)
+    """Only of a caller that came by cookie: what it must send along with every change."""
+
+    @property
+    def actor(self) -> str:
+        """The name that jobs and events record."""
+        return f"{self.name} ({self.key_id})" if self.key_id else self.name
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request carries: a key, else the token of a session, from an address."""
+
+    address: str
+    key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
+
+
+def key_in(connection: HTTPConnection) -> str | None:
+    """The key of the `Authorization` or the `X-API-Key` header."""
+    kind, _, credentials = connection.headers.get("authorization", "").partition(" ")
+    return credentials.strip() if kind.lower() == "bearer" else connection.headers.get("x-api-key")
+
+
+class Access:
+    """Tells callers apart, and counts how often they come."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._engine = engine
+        self._static = settings.api_key
+        self._public_reads = settings.public_reads
+        self._guarded = settings.api_key is not None
+        self._asked = settings.requests_per_minute
+        self._requests = MinuteLimit(settings.requests_per_minute or DEFAULT_REQUESTS_PER_MINUTE)
+        self._wrong_keys = MinuteLimit(settings.wrong_keys_per_minute)
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def identify(self, given: Credentials) -> Caller:
+        """Raises `Unauthorized`, `TooManyWrongKeys`."""
+        if given.key is not None:
+            return self.by_key(given.key, given.address)
+        if given.token is not None and (caller := self._by_token(given.token)) is not None:
+            return caller
+        if not self.is_guarded():
+            return Caller(ANYBODY, Scope.ADMIN)
+        if self._public_reads:
+            return Caller(ANYBODY, Scope.READ)
+        raise Unauthorized("Send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or sign in again.")
+
+    def by_key(self, key: str, address: str) -> Caller:
+        """The caller with this key. Raises `Unauthorized`, and `TooManyWrongKeys` for who guesses."""
+        if self._static is not None and keys.same(keys.digest(key), keys.digest(self._static.get_secret_value())):
+            return Caller(OPERATOR, Scope.ADMIN)
+        if not self.is_guarded():
+            return Caller(ANYBODY, Scope.ADMIN)
+        digest = keys.digest(key)
+        if digest not in self._known and self._wrong_keys.reached(address):
+            raise self._guessing(address)
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            row = service.find_key(session, key)
+        if row is None:
+            self._known.pop(digest, None)
+            self._wrong_keys.hit(address)
+            raise Unauthorized("The key is not known, or has expired or been revoked. Ask the operator for another.")
+        self._remember(digest)
+        return _caller(row)
+
+    def check_guesses(self, connection: HTTPConnection, address: str) -> None:
+        """Refuse a key that was never right from an address that sent too many wrong ones, as cheaply as can be.
+
+        A key that was right before passes, so that a caller does not suffer from who shares its address.
+
+        Raises:
+            TooManyWrongKeys
+        """
+        if not self._wrong_keys.reached(address):
+            return
+        key = key_in(connection)
+        if key is None or (digest := keys.digest(key)) in self._known:
+            return
+        if self._static is None or not keys.same(digest, keys.digest(self._static.get_secret_value())):
+            raise self._guessing(address)
+
+    def count(self, caller: Caller, address: str) -> None:
+        """Raises `TooManyRequests`."""
+        if self._asked is None and not self.is_guarded():
+            return
+        nobody = caller.key_id is None and caller.name == ANYBODY
+        self._hit(address if nobody else caller.actor)
+
+    def count_address(self, address: str) -> None:
+        """The same for a route that is open to everybody, without asking the database. Raises `TooManyRequests`."""
+        if self._guarded or self._asked is not None:
+            self._hit(address)
+
+    def is_guarded(self) -> bool:
+        """Whether keys are asked for: once one is set or was ever made, for good."""
+        if not self._guarded:
+            with Session(self._engine) as session:
+                self._guarded = store.any_key(session)
+        return self._guarded
+
+    def new_session(self, token: str, caller: Caller, row: ApiSession) -> ApiSession:
+        """The row with what binds it to the caller's key."""
+        row.key_id = caller.key_id
+        if caller.name == OPERATOR and caller.key_id is None and self._static is not None:
+            row.proof = keys.signed(token, self._static.get_secret_value())
+        return row
+
+    def _by_token(self, token: str) -> Caller | None:
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            found = store.browser_session(session, keys.digest(token))
+            if found is None or found.expires_at <= db.now():
+                return None
+            csrf_token = keys.signed(token, _CSRF)
+            if found.key_id is not None:
+                row = service.key_of_session(session, found.key_id)
+                return _caller(row, csrf_token) if row else None
+        if self._static is None or not keys.same(
+            found.proof or "", keys.signed(token, self._static.get_secret_value())
+        ):
+            return None
+        return Caller(OPERATOR, Scope.ADMIN, csrf_token=csrf_token)
+
+    def _hit(self, name: str) -> None:
+        if not self._requests.hit(name):
+            raise TooManyRequests(
+                f"{name} may send {self._requests.amount} requests a minute, and has. Wait, and ask less often.",
+                wait=self._requests.wait(name),
+            )
+
+    def _guessing(self, address: str) -> TooManyWrongKeys:
+        return TooManyWrongKeys(
+            "Too many wrong keys came from this address. Wait, and check the key.", wait=self._wrong_keys.wait(address)
+        )
+
+    def _remember(self, digest: str) -> None:
+        self._known[digest] = None
+        self._known.move_to_end(digest)
+        if len(self._known) > _KNOWN_AT_MOST:
+            self._known.popitem(last=False)
+
+
+def _caller(row: ApiKey, csrf_token: str | None = None) -> Caller:
+    return Caller(row.name, row.scope, row.id, csrf_token)

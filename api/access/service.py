@@ -1,0 +1,75 @@
+"""Keys: made, looked up and revoked."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session
+
+from api import db
+from api.access import keys, store
+from api.access.errors import KeyNotFound
+from api.access.models import ApiKey
+from api.access.scopes import Scope
+
+logger = logging.getLogger(__name__)
+
+
+def create_key(
+    session: Session, *, name: str, scope: Scope, actor: str, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key; returns its row, and the key itself, which is kept nowhere."""
+    key_id, key = keys.new_key()
+    row = ApiKey(
+        id=key_id,
+        name=name,
+        scope=scope,
+        digest=keys.digest(key),
+        created_at=db.now(),
+        created_by=actor,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    logger.info("key made", extra={"action": "key", "key": key_id, "scope": scope, "who": actor})
+    return row, key
+
+
+def list_keys(session: Session) -> Sequence[ApiKey]:
+    return store.keys(session)
+
+
+def revoke_key(session: Session, key_id: str, *, actor: str) -> ApiKey:
+    """End a key, and with it the sessions that signed in with it. Raises `KeyNotFound`."""
+    # PostgreSQL refuses some characters even in a question, so what cannot be an id is not asked for.
+    row = store.key(session, key_id) if key_id.isalnum() and key_id.isascii() else None
+    if row is None:
+        raise KeyNotFound(f"There is no key {key_id!r}. GET /keys lists those that there are.")
+    if row.revoked_at is None:
+        row.revoked_at = db.now()
+        session.flush()
+        logger.info("key revoked", extra={"action": "key", "key": key_id, "who": actor})
+    return row
+
+
+def find_key(session: Session, key: str) -> ApiKey | None:
+    """The row of a key that is known, and neither revoked nor expired; notes that it was used."""
+    key_id = keys.id_of(key)
+    row = store.key(session, key_id) if key_id else None
+    if row is None or not keys.same(row.digest, keys.digest(key)):
+        return None
+    return _in_use(session, row)
+
+
+def key_of_session(session: Session, key_id: str) -> ApiKey | None:
+    """The row of the key that a session was opened with, under the same conditions."""
+    row = store.key(session, key_id)
+    return _in_use(session, row) if row else None
+
+
+def _in_use(session: Session, row: ApiKey) -> ApiKey | None:
+    now = db.now()
+    if row.ended(now):
+        return None
+    store.note_use(session, row, now)
+    return row

@@ -1,0 +1,110 @@
+"""Metrics: what docs/metrics.md says is what /metrics says, and the figures are right."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.app import create_app
+from api.executors.base import ExecutorUnavailable
+from api.executors.memory import MemoryExecutor
+from api.settings import Settings
+from tests.api.conftest import Serve
+from worker.contract.exits import FailureCode
+
+DESCRIBED = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+Described = set[tuple[str, str, frozenset[str]]]
+
+
+@pytest.fixture
+def app(settings: Settings, executor: MemoryExecutor) -> FastAPI:
+    return create_app(settings.model_copy(update={"reconcile": False}), executor=executor)
+
+
+def samples(client: httpx.Client, name: str) -> dict[tuple[str, ...], float]:
+    """Values of a metric by the values of its labels."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {tuple(s.labels.values()): s.value for family in families for s in family.samples if s.name == name}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_table_is_what_is_served(app: FastAPI, executor: MemoryExecutor, serve: Serve) -> None:
+    """Name, type and labels of each, and a unit and a meaning; no `_created` series beside them."""
+    app.state.parts.executor.give_back({("submit", "Throttled"): 1})
+    client = serve(app)
+    client.get("/healthz")
+    text = client.get("/metrics").text
+    assert set(_described()) == set(_served(text))
+    assert "_created" not in text
+    rows = re.findall(r"^\| `hls_\w+` .*$", DESCRIBED, re.MULTILINE)
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[2], f"no unit: {row}"
+        assert cells[4], f"no meaning: {row}"
+
+
+def _described() -> Iterator[tuple[str, str, frozenset[str]]]:
+    for name, kind, labels in re.findall(r"^\| `(hls_\w+)` \| (\w+) \| [^|]+ \| ([^|]*)\|", DESCRIBED, re.MULTILINE):
+        yield name, kind, frozenset(re.findall(r"`(\w+)`", labels))
+
+
+def _served(text: str) -> Iterator[tuple[str, str, frozenset[str]]]:
+    for family in text_string_to_metric_families(text):
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        yield name, family.type, frozenset(labels)
+
+
+def test_failures_of_the_executor_are_counted_once(app: FastAPI, executor: MemoryExecutor, serve: Serve) -> None:
+    """By call and error, kept in the database: two processes add up, and a scrape does not count again."""
+    counted, client = app.state.parts.executor, serve(app)
+    executor.outage = "away"
+    for _ in range(2):
+        with pytest.raises(ExecutorUnavailable):
+            counted.poll(["run-1"])
+    found = [samples(client, "hls_executor_call_errors_total") for _ in range(2)]
+    assert found == [{("poll", "ExecutorUnavailable"): 2.0}] * 2
+    counted.give_back({("poll", "ExecutorUnavailable"): 3, ("submit", "Throttled"): 1})
+    assert samples(client, "hls_executor_call_errors_total") == {
+        ("poll", "ExecutorUnavailable"): 5.0,
+        ("submit", "Throttled"): 1.0,
+    }
+
+
+def test_failed_jobs_by_code(client: httpx.Client, executor: MemoryExecutor) -> None:
+    """Every code has a figure, those without a job 0."""
+    executor.refuse()
+    client.post("/jobs", json={"yearMonth": "202401"})
+    until(lambda: samples(client, "hls_jobs")[("failed",)] == 1)
+    failed = samples(client, "hls_jobs_failed")
+    assert failed.pop(("BAD_REQUEST",)) == 1
+    assert set(failed) == {(code,) for code in FailureCode if code != "BAD_REQUEST"}
+    assert set(failed.values()) == {0}
+
+
+def test_methods_of_ones_own_make_no_series(empty_client: httpx.Client) -> None:
+    """A caller cannot fill the memory with labels: unknown methods and addresses have one each."""
+    for number in range(3):
+        empty_client.request(f"MADEUP{number}", f"/made-up-{number}")
+    served = samples(empty_client, "hls_http_requests_total")
+    assert sum(value for labels, value in served.items() if labels[:2] == ("unknown", "unknown")) == 3
+    assert not [labels for labels in served if "MADEUP" in str(labels) or "made-up" in str(labels)]
+
+
+def test_a_throttled_submission_is_seen(client: httpx.Client, executor: MemoryExecutor) -> None:
+    """What the reconciler meets is in the metrics without anybody's doing."""
+    executor.throttle()
+    client.post("/jobs", json={"yearMonth": "202401"})
+    until(lambda: bool(samples(client, "hls_executor_call_errors_total")))
+    assert samples(client, "hls_executor_call_errors_total") == {("submit", "Throttled"): 1.0}

@@ -1,0 +1,49 @@
+"""Every route of an app with the scope that it declares, read from the code."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api.access.callers import Requires, visitor
+
+OPEN = "open"
+VISITOR = "visitor"
+"""A page that sends who has no key to the sign-in."""
+Routes = dict[str, str]
+
+
+def scopes(app: FastAPI) -> Routes:
+    """`METHOD /path` to scope, `OPEN` or `VISITOR`."""
+    found: Routes = {}
+    for route in _flat(app.routes):
+        methods = set(getattr(route, "methods", None) or {"GET"}) - {"HEAD"}
+        for method in methods:
+            found[f"{method} {route.path}"] = _scope(route)
+    return found
+
+
+def _flat(routes: Iterable[Any]) -> Iterator[Any]:
+    for route in routes:
+        if hasattr(route, "original_router"):
+            yield from _flat(route.original_router.routes)
+        else:
+            yield route
+
+
+def _scope(route: Any) -> str:
+    if not isinstance(route, APIRoute):
+        return OPEN
+    calls = list(_calls(route.dependant))
+    declared = [call.scope for call in calls if isinstance(call, Requires)]
+    assert len(declared) <= 1, f"{route.path} declares more than one scope"
+    if declared:
+        return declared[0]
+    return VISITOR if visitor in calls else OPEN
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    for dependency in dependant.dependencies:
+        yield dependency.call
+        yield from _calls(dependency)

@@ -1,0 +1,12 @@
+"""The service for people: pages rendered here, readable without a script, with nothing asked of any other host."""
+
+from fastapi import FastAPI
+
+from api.pages import archive, assets, jobs, problems, session, submit
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages, and tell their errors as pages. Call it once the app's own error handlers are there."""
+    problems.install(app)
+    for part in (archive, jobs, submit, session, assets):
+        app.include_router(part.router)

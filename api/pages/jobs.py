@@ -1,0 +1,106 @@
+"""Jobs: the list, and one with its progress, history and log, and what can be done about it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.access.callers import FormSubmitter, Visitor
+from api.db import Transaction
+from api.errors import Problem
+from api.executors.base import ExecutorError
+from api.jobs import cursor, service, store
+from api.jobs.models import Job
+from api.jobs.schemas import EventOut, JobOut, LogLineOut
+from api.jobs.states import JobState
+from api.pages.render import page, see, sign_in_first
+from worker.contract.exits import REMEDY
+
+_PAGE = 50
+_LOG_LINES = 200
+
+router = APIRouter(prefix="/ui/jobs", include_in_schema=False)
+
+
+@router.get("")
+def jobs(
+    request: Request,
+    session: Transaction,
+    visitor: Visitor,
+    status: Annotated[list[JobState] | None, Query()] = None,
+    place: Annotated[str | None, Query(alias="cursor")] = None,
+) -> Response:
+    """Newest first, a page at a time."""
+    if visitor is None:
+        return sign_in_first(request)
+    before = cursor.read(place) if place else None
+    found = store.newest(session, limit=_PAGE + 1, before=before, states=status or ())
+    shown = found[:_PAGE]
+    return page(
+        request,
+        "jobs.html",
+        caller=visitor,
+        jobs=[JobOut.of(job) for job in shown],
+        counts=store.counts(session),
+        chosen=status or [],
+        states=list(JobState),
+        next_cursor=cursor.written(shown[-1]) if len(found) > _PAGE else None,
+    )
+
+
+@router.get("/{job_id}")
+def job(job_id: str, request: Request, session: Transaction, visitor: Visitor) -> Response:
+    """One job."""
+    if visitor is None:
+        return sign_in_first(request)
+    found = service.get_job(session, job_id)
+    lines, reason = _log(request, found)
+    shown = JobOut.of(found)
+    remedy = REMEDY[shown.failure.code] if shown.failure else ""
+    return page(
+        request,
+        "job.html",
+        caller=visitor,
+        job=shown,
+        events=[EventOut.of(event) for event in store.events(session, job_id)],
+        lines=lines,
+        log_reason=reason,
+        cause=" ".join(shown.failure.message.replace(remedy, "").split()) if shown.failure else "",
+        remedy=remedy,
+    )
+
+
+@router.post("/{job_id}/cancel")
+def cancel(job_id: str, session: Transaction, caller: FormSubmitter) -> Response:
+    """Stop it."""
+    service.cancel_job(session, job_id, actor=caller.actor)
+    return see(f"/ui/jobs/{job_id}")
+
+
+@router.post("/{job_id}/retry")
+def retry(job_id: str, request: Request, session: Transaction, caller: FormSubmitter) -> Response:
+    """Do it again, on the days that are staged."""
+    state = request.app.state
+    again, _ = service.retry_job(
+        session,
+        job_id,
+        actor=caller.actor,
+        binding_of=state.binding_of,
+        max_active=state.settings.max_active_jobs,
+    )
+    return see(f"/ui/jobs/{again.id}")
+
+
+def _log(request: Request, found: Job) -> tuple[list[LogLineOut], str | None]:
+    """The last lines, and why there are none or not all."""
+    if found.log_ref is None:
+        return [], "The job never ran." if found.state.ended else "The job has not started yet."
+    try:
+        return _last_lines(request, found.log_ref), None
+    except (ExecutorError, Problem) as error:
+        kept = [LogLineOut(at=None, text=text) for text in found.log_tail or []]
+        return kept, f"The executor's log cannot be read ({error})."
+
+
+def _last_lines(request: Request, log_ref: str) -> list[LogLineOut]:
+    page_ = request.app.state.executor.logs(log_ref, None, 10_000)
+    return [LogLineOut(at=line.at, text=line.text) for line in page_.lines[-_LOG_LINES:]]

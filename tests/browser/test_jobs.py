@@ -1,0 +1,125 @@
+"""Jobs from the form to their end, in a browser, with the real worker behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Look, serving, violations
+
+BOX = {"West": "-122", "South": "36", "East": "-120", "North": "38"}
+_LONG = 120_000
+
+
+@pytest.fixture(scope="module")
+def service_url(source_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service that harvests the generated catalogue."""
+    with serving(tmp_path_factory.mktemp("jobs"), STAC_API_URL=source_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def nowhere_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service whose source does not answer, and that does not wait for it for long."""
+    with serving(
+        tmp_path_factory.mktemp("nowhere"),
+        STAC_API_URL="http://127.0.0.1:9/",
+        NO_PROGRESS_TIMEOUT="1",
+        REQUEST_TIMEOUT="1",
+        RETRY_WAIT_MAX="1",
+    ) as url:
+        yield url
+
+
+def fill(page: Page, month: str, box: dict[str, str], prefix: str = "") -> None:
+    page.get_by_label("Month").fill(month)
+    for edge, value in box.items():
+        page.get_by_label(edge, exact=True).fill(value)
+    page.get_by_label("Prefix").fill(prefix)
+    page.get_by_role("button", name="Submit").click()
+
+
+def test_from_the_form_to_success(service_url: str, look: Look, pictures: Path) -> None:
+    """The job's page follows it without being loaded again, and leads to the month."""
+    page = look(f"{service_url}/ui/submit")
+    fill(page, "202401", BOX, "live")
+    page.wait_for_url("**/ui/jobs/*")
+    page.evaluate("window.stays = true")
+    expect(page.locator("#situation .state")).to_have_text("succeeded", timeout=_LONG)
+    expect(page.locator("#events li").last).to_contain_text("succeeded")
+    assert page.evaluate("window.stays")
+    assert page.title().startswith("January 2024: succeeded")
+    assert violations(page) == []
+    page.screenshot(path=pictures / "job-succeeded.png", full_page=True)
+    page.get_by_role("link", name="See the month").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("January 2024")
+    assert violations(page) == []
+    page.screenshot(path=pictures / "month-harvested.png", full_page=True)
+
+
+def test_a_box_is_drawn(service_url: str, look: Look, pictures: Path) -> None:
+    """Dragging over the map fills the four fields, and the fields move the box."""
+    page = look(f"{service_url}/ui/submit", viewport={"width": 1200, "height": 1200})
+    page.get_by_role("button", name="Draw a box").click()
+    frame = page.locator("#box-map").bounding_box()
+    assert frame
+    page.mouse.move(frame["x"] + 150, frame["y"] + 120)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 240, frame["y"] + 200, steps=4)
+    page.mouse.up()
+    west, south, east, north = (
+        float(page.get_by_label(edge, exact=True).input_value()) for edge in ("West", "South", "East", "North")
+    )
+    assert -180 <= west < east <= 180
+    assert -90 <= south < north <= 90
+    expect(page.locator("#box-map path.box")).to_have_count(1)
+    page.get_by_label("West", exact=True).fill("170")
+    page.get_by_label("East", exact=True).fill("-170")
+    expect(page.locator("#box-map path.box")).to_have_count(2)
+    assert violations(page) == []
+    page.screenshot(path=pictures / "submit-box.png", full_page=True)
+
+
+def test_cancel(service_url: str, look: Look, pictures: Path) -> None:
+    """A job of the whole world is stopped from its page, and can be retried from there."""
+    page = look(f"{service_url}/ui/submit")
+    fill(page, "202402", {}, "world")
+    page.wait_for_url("**/ui/jobs/*")
+    expect(page.locator("#situation .state")).to_have_text("running", timeout=_LONG)
+    page.screenshot(path=pictures / "job-running.png", full_page=True)
+    assert violations(page) == []
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator("#situation .state")).to_have_text("cancelled", timeout=_LONG)
+    expect(page.get_by_role("button", name="Retry on the finished days")).to_be_visible()
+    expect(page.locator("#events")).to_contain_text("asked to cancel")
+
+
+def test_a_failure_explains_itself(nowhere_url: str, look: Look, pictures: Path) -> None:
+    """The code, what happened, what to do, the log, and a button that tries again."""
+    page = look(f"{nowhere_url}/ui/submit")
+    fill(page, "202401", BOX, "gone")
+    page.wait_for_url("**/ui/jobs/*")
+    expect(page.locator("#situation .state")).to_have_text("failed", timeout=_LONG)
+    expect(page.locator(".problem")).to_contain_text("SOURCE_UNAVAILABLE")
+    expect(page.locator(".problem")).to_contain_text("Retry when it is back")
+    expect(page.locator("#lines pre")).not_to_be_empty()
+    assert violations(page) == []
+    page.screenshot(path=pictures / "job-failed.png", full_page=True)
+    first = page.url
+    page.get_by_role("button", name="Retry on the finished days").click()
+    page.wait_for_url(lambda url: url != first)
+    expect(page.locator(".facts").first).to_contain_text("Retry of")
+
+
+def test_the_forms_errors(service_url: str, look: Look, pictures: Path) -> None:
+    """Every faulty field has the API's words beside it, and what was typed stays."""
+    page = look(f"{service_url}/ui/submit")
+    fill(page, "209901", {"West": "-200", "South": "1", "East": "2", "North": "3"}, "Bad Prefix")
+    expect(page.get_by_label("Month")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#fault-yearMonth")).to_contain_text("is in the future")
+    expect(page.locator("#fault-bbox")).to_contain_text("west is -200, but must be from -180 to 180 degrees")
+    expect(page.locator("#fault-prefix")).to_contain_text("may hold only lower-case letters")
+    expect(page.get_by_label("Prefix")).to_have_value("Bad Prefix")
+    assert violations(page) == []
+    page.screenshot(path=pictures / "submit-errors.png", full_page=True)

@@ -3,29 +3,44 @@
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
+from urllib.parse import quote
 
 import httpx
 
+from hls import operations as ops
+from hls.faults import Fault, NotTheService, ServiceError, Unreachable
+from hls.models import (
+    EventOut,
+    JobOut,
+    JobsOut,
+    KeyOut,
+    LogLineOut,
+    LogsOut,
+    NewKeyOut,
+    PartitionDetailOut,
+    PartitionsOut,
+    RefreshOut,
+)
+from hls.operations import Operation
+
 ENDED = frozenset(("succeeded", "failed", "cancelled"))
+_PAGE = 100
+_AWAY = frozenset((429, 502, 503, 504))
 
-
-class ServiceError(Exception):
-    """The service answered with a fault; the message is its own, with every faulty field."""
-
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
-        faults = "".join(f"\n  {fault['field']}: {fault['message']}" for fault in problem.get("errors", []))
-        super().__init__(f"{problem.get('title', status)}: {problem.get('detail', '')}{faults}")
-        self.status = status
-        self.problem = problem
+__all__ = ["ENDED", "Client", "ServiceError"]
 
 
 class Client:
-    """Calls the service at `url`; `key` is sent where one is given. Times out after `timeout` seconds a call."""
+    """Calls the service at `url`; `key` is sent where one is given. Times out after `timeout` seconds a call.
+
+    Every method raises `Unreachable`, `NotTheService` or `ServiceError`, all of them `Fault`.
+    """
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 30) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -35,37 +50,175 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def submit(self, year_month: str, **wishes: Any) -> dict[str, Any]:
-        """Ask for a month; wishes are `bbox`, `collections`, `prefix`, `allowShrink`. The job, new or active already."""
-        return self._call("POST", "/jobs", json={"yearMonth": year_month, **wishes})
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        return self._call("GET", f"/jobs/{job_id}")
-
-    def partition(self, year_month: str, prefix: str) -> dict[str, Any]:
-        """One month of a dataset in depth."""
-        return self._call("GET", f"/partitions/{year_month}", params={"prefix": prefix})
-
     def ready(self) -> bool:
         """Whether the service takes jobs now."""
         try:
-            return self._http.get("/readyz").status_code == 200
+            return self._http.request(ops.READY.method, ops.READY.path).status_code == 200
         except httpx.TransportError:
             return False
 
-    def watch(self, job_id: str, every: float = 0.5) -> Iterator[dict[str, Any]]:
-        """The job again and again, until it has ended; the last one is the ended job."""
+    def submit(
+        self,
+        year_month: str,
+        *,
+        bbox: list[float] | None = None,
+        collections: list[str] | None = None,
+        prefix: str | None = None,
+        allow_shrink: bool = False,
+    ) -> JobOut:
+        """Ask for a month (YYYYMM), in a box of west, south, east, north in degrees. The job, new or active already."""
+        wishes = {"bbox": bbox, "collections": collections, "prefix": prefix, "allowShrink": allow_shrink or None}
+        return cast(JobOut, self._call(ops.SUBMIT_JOB, body={"yearMonth": year_month, **_given(wishes)}))
+
+    def jobs(
+        self,
+        *,
+        status: list[str] | None = None,
+        year_month: str | None = None,
+        prefix: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[JobOut]:
+        """Jobs, newest first, as many pages as it takes; at most `limit`."""
+        wishes = _given({"status": status, "yearMonth": year_month, "prefix": prefix})
+        left = limit
+        cursor: str | None = None
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            query = {**wishes, "limit": size, **_given({"cursor": cursor})}
+            page = cast(JobsOut, self._call(ops.LIST_JOBS, query=query))
+            yield from page["jobs"]
+            left = None if left is None else left - len(page["jobs"])
+            cursor = page["nextCursor"]
+            if cursor is None:
+                return
+
+    def job(self, job_id: str) -> JobOut:
+        return cast(JobOut, self._call(ops.GET_JOB, job_id))
+
+    def events(self, job_id: str) -> list[EventOut]:
+        """Every change of the job's state, oldest first."""
+        return cast(list[EventOut], self._call(ops.LIST_EVENTS, job_id)["events"])
+
+    def log_page(self, job_id: str, token: str | None = None) -> LogsOut:
+        """The lines after those of the page that gave `token`, from the beginning without one."""
+        return cast(LogsOut, self._call(ops.READ_LOGS, job_id, query=_given({"token": token})))
+
+    def log_lines(self, job_id: str, *, follow: bool = False, every: float = 1) -> Iterator[LogLineOut]:
+        """The lines of the job's log; with `follow` until the job has ended, waiting `every` seconds between looks."""
+        token, seen = None, 0
         while True:
-            job = self.job(job_id)
+            is_over = not follow or self.job(job_id)["status"] in ENDED
+            while True:
+                page = self.log_page(job_id, token)
+                seen = seen if seen <= len(page["lines"]) else 0  # a new attempt begins a log of its own
+                yield from page["lines"][seen:]
+                seen = len(page["lines"])  # the last page is read again until another one follows it
+                if page["nextToken"] is None:
+                    break
+                token, seen = page["nextToken"], 0
+            if is_over:
+                return
+            time.sleep(every)
+
+    def cancel(self, job_id: str) -> JobOut:
+        return cast(JobOut, self._call(ops.CANCEL_JOB, job_id))
+
+    def retry(self, job_id: str) -> JobOut:
+        """A new job like the failed or cancelled one."""
+        return cast(JobOut, self._call(ops.RETRY_JOB, job_id))
+
+    def partitions(
+        self,
+        *,
+        prefix: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        state: list[str] | None = None,
+    ) -> PartitionsOut:
+        """What the archive holds, months that are missing included."""
+        query = _given({"prefix": prefix, "from": first, "to": last, "state": state})
+        return cast(PartitionsOut, self._call(ops.LIST_PARTITIONS, query=query))
+
+    def partition(self, year_month: str, prefix: str) -> PartitionDetailOut:
+        """One month of a dataset in depth."""
+        return cast(PartitionDetailOut, self._call(ops.GET_PARTITION, year_month, query={"prefix": prefix}))
+
+    def refresh(self) -> RefreshOut:
+        """Ask for a look at the archive."""
+        return cast(RefreshOut, self._call(ops.REFRESH))
+
+    def create_key(self, name: str, scope: str, expires_at: str | None = None) -> NewKeyOut:
+        body = {"name": name, "scope": scope, **_given({"expiresAt": expires_at})}
+        return cast(NewKeyOut, self._call(ops.CREATE_KEY, body=body))
+
+    def keys(self) -> list[KeyOut]:
+        return cast(list[KeyOut], self._call(ops.LIST_KEYS)["keys"])
+
+    def revoke_key(self, key_id: str) -> KeyOut:
+        return cast(KeyOut, self._call(ops.REVOKE_KEY, key_id))
+
+    def watch(self, job_id: str, every: float = 0.5, patience: float = 0) -> Iterator[JobOut]:
+        """The job again and again, until it has ended; the last one is the ended job.
+
+        A service that is away for less than `patience` seconds, as while it is restarted, is waited for.
+        """
+        seen_at = time.monotonic()
+        while True:
+            try:
+                job = self.job(job_id)
+            except Fault as fault:
+                if not _is_away(fault) or time.monotonic() - seen_at > patience:
+                    raise
+                time.sleep(max(every, getattr(fault, "retry_after", None) or 0))
+                continue
+            seen_at = time.monotonic()
             yield job
             if job["status"] in ENDED:
                 return
             time.sleep(every)
 
-    def _call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        """Raises `ServiceError`, or `httpx.TransportError` where the service cannot be reached."""
-        reply = self._http.request(method, path, **content)
-        body: dict[str, Any] = reply.json()
+    def _call(
+        self,
+        operation: Operation,
+        *places: str,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Fills the operation's path with `places`, in order."""
+        path = operation.path
+        for place in places:
+            before, _, rest = path.partition("{")
+            path = before + _quoted(place) + rest.partition("}")[2]
+        try:
+            reply = self._http.request(operation.method, path, params=query, json=body)
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+        return self._read(reply)
+
+    def _read(self, reply: httpx.Response) -> dict[str, Any]:
+        try:
+            content = reply.json()
+        except ValueError:
+            content = None
+        if not isinstance(content, dict) or (reply.is_error and "type" not in content):
+            raise NotTheService(self.url, reply.status_code)
         if reply.is_error:
-            raise ServiceError(reply.status_code, body)
-        return body
+            raise ServiceError(reply.status_code, content, _seconds(reply.headers.get("retry-after")))
+        return content
+
+
+def _given(wishes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wishes.items() if value is not None and value != []}
+
+
+def _is_away(fault: Fault) -> bool:
+    return isinstance(fault, Unreachable) or (isinstance(fault, ServiceError) and fault.status in _AWAY)
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isdigit() else None
+
+
+def _quoted(place: str) -> str:
+    """Encoded whole, so that an id with a slash leads to no other address."""
+    return quote(place, safe="")

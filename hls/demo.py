@@ -1,10 +1,11 @@
-"""`make demo`: the main job from end to end on this machine, with a generated catalogue as its source."""
+"""`hls demo` and `make demo`: the main job from end to end on this machine, with a generated catalogue as its source."""
 
+import contextlib
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hls.client import Client
+from hls.models import JobOut, PartitionDetailOut
 from hls.processes import server
 
 MONTH = "202401"
@@ -29,16 +31,15 @@ EPILOGUE = """
 [bold]The same against the real CMR-STAC[/bold] (leave this running):
   make serve STAC_API_URL=https://cmr.earthdata.nasa.gov/stac/LPCLOUD
 [bold]and in another terminal:[/bold]
-  curl -s http://127.0.0.1:8000/jobs -H 'content-type: application/json' \\
-    -d '{"yearMonth": "202401", "bbox": [-124.7, 32.5, -114.1, 42.0]}'
-  curl -s http://127.0.0.1:8000/partitions
+  .venv/bin/hls submit 202401 --bbox=-124.7,32.5,-114.1,42.0 --wait
+  .venv/bin/hls partitions
 
-The API's page: http://127.0.0.1:8000/docs
+The archive as a page: http://127.0.0.1:8000/, the API: http://127.0.0.1:8000/docs
 """
 
 
-def main() -> int:
-    """Run the demo; 0 if the job succeeded."""
+def main(*, stay: bool = False, port: int = 0) -> int:
+    """Run the demo; 0 if the job succeeded. With `stay` the service goes on until Ctrl-C."""
     console = Console()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -46,19 +47,21 @@ def main() -> int:
         "sample", "--port", "0", "--items-per-month", str(ITEMS_PER_MONTH), log=FOLDER / "sample.log"
     ) as source:
         console.print(f"A generated HLS catalogue answers as a STAC API at {source}")
-        environment = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": "0", "STAC_API_URL": source}
+        environment = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": str(port), "STAC_API_URL": source}
         with server("api", log=FOLDER / "service.log", environment=environment) as service, Client(service) as client:
             console.print(f"The service listens at {service}")
-            return _demonstrate(console, client)
+            code = _demonstrate(console, client)
+            if stay:
+                _stay(console, service)
+            return code
 
 
 def _demonstrate(console: Console, client: Client) -> int:
     _wait_until_ready(client)
     console.print(f"\nPOST /jobs  yearMonth {MONTH}, bbox {CALIFORNIA}")
-    job = client.submit(MONTH, bbox=CALIFORNIA)
-    job = _follow(console, client, job["id"])
+    job = _follow(console, client, client.submit(MONTH, bbox=CALIFORNIA)["id"])
     if job["status"] != "succeeded":
-        console.print(f"[red]{job['status']}[/red]: {(job['failure'] or {}).get('message', '')}")
+        console.print(f"[red]{job['status']}[/red]: {job['message']}")
         console.print("\n".join(job["logTail"] or []))
         return 1
     partition = client.partition(MONTH, job["params"]["prefix"])
@@ -70,6 +73,13 @@ def _demonstrate(console: Console, client: Client) -> int:
     return 0
 
 
+def _stay(console: Console, service: str) -> None:
+    console.print(f"The service stays at {service}, with the generated catalogue as its source. Ctrl-C ends both.")
+    console.print(f"In another terminal: export HLS_URL={service}; hls submit 202402 --wait", soft_wrap=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
 def _wait_until_ready(client: Client) -> None:
     deadline = time.monotonic() + 30
     while not client.ready():
@@ -78,7 +88,7 @@ def _wait_until_ready(client: Client) -> None:
         time.sleep(0.1)
 
 
-def _follow(console: Console, client: Client, job_id: str) -> dict[str, Any]:
+def _follow(console: Console, client: Client, job_id: str) -> JobOut:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -86,37 +96,36 @@ def _follow(console: Console, client: Client, job_id: str) -> dict[str, Any]:
         TextColumn("days"),
         TimeElapsedColumn(),
     )
-    job: dict[str, Any] = {}
     said = ""
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"job {job_id}", total=31)
         for job in client.watch(job_id):
-            progress = job["progress"] or {}
-            text = f"{job['status']} {progress.get('items', 0):,} items"
-            bar.update(task, description=f"job {job_id} {text}", completed=progress.get("daysDone", 0))
+            progress = job["progress"]
+            items, days = (progress["items"], progress["daysDone"]) if progress else (0, 0)
+            bar.update(task, description=f"job {job_id} {job['status']} {items:,} items", completed=days)
             if not console.is_terminal and job["status"] != said:
                 said = job["status"]
                 console.print(f"job {job_id} is {said}")
     return job
 
 
-def _here(path: str) -> str:
+def _here(path: str | None) -> str:
     """The path as one would type it from this directory."""
-    return str(Path(path).relative_to(Path.cwd()))
+    return str(Path(path or "").relative_to(Path.cwd()))
 
 
-def _statistics(partition: dict[str, Any]) -> Table:
+def _statistics(partition: PartitionDetailOut) -> Table:
     table = Table(title=f"GET /partitions/{partition['yearMonth']}?prefix={partition['prefix']}", show_header=False)
-    cloud = partition["cloudCover"] or {}
+    cloud = partition["cloudCover"]
     rows = {
         "state": f"{partition['state']} (complete: {partition['complete']})",
-        "items": f"{partition['items']:,} of {partition['matched']:,} that the source counts",
-        "by collection": ", ".join(f"{name}: {count:,}" for name, count in partition["collections"].items()),
-        "bytes": f"{partition['bytes']:,}",
-        "days": f"{partition['daysPresent']} with items, {len(partition['daysMissing'])} without",
-        "first and last": f"{partition['firstDatetime'][:19]} to {partition['lastDatetime'][:19]}",
+        "items": f"{partition['items'] or 0:,} of {partition['matched'] or 0:,} that the source counts",
+        "by collection": ", ".join(f"{name}: {count:,}" for name, count in (partition["collections"] or {}).items()),
+        "bytes": f"{partition['bytes'] or 0:,}",
+        "days": f"{partition['daysPresent']} with items, {len(partition['daysMissing'] or ())} without",
+        "first and last": f"{partition['firstDatetime']} to {partition['lastDatetime']}",
         "extent": ", ".join(f"{number:.4f}" for number in partition["extent"] or []),
-        "cloud cover": f"mean {cloud.get('mean', 0):.1f} %, {cloud.get('nulls', 0)} items without",
+        "cloud cover": f"mean {cloud['mean'] or 0:.1f} %, {cloud['nulls']} items without" if cloud else "",
         "file": _here(partition["path"]),
     }
     table.add_column(no_wrap=True)

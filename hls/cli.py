@@ -1,0 +1,69 @@
+"""The `hls` command."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hls import output
+from hls.commands import jobs, keys, partitions, servers, watch
+from hls.config import DEFAULT_URL, FILE_VARIABLE, KEY_VARIABLE, URL_VARIABLE, config_path
+from hls.faults import MEANING, ExitCode, Fault
+from hls.session import Session
+
+_CODES = "\n".join(f"{int(code):>4}  {meaning}" for code, meaning in MEANING.items())
+
+app = typer.Typer(
+    name="hls",
+    help="Harvest months of HLS metadata, and see what the archive holds.",
+    epilog=f"\b\nThe configuration file is {config_path()};\n{FILE_VARIABLE} names another one.\n\n\b\nExit codes:\n{_CODES}",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _command in (
+    servers.serve,
+    servers.demo,
+    jobs.submit,
+    jobs.jobs,
+    jobs.job,
+    watch.watch,
+    watch.logs,
+    jobs.cancel,
+    jobs.retry,
+    partitions.partitions,
+    partitions.partition,
+    partitions.refresh,
+):
+    app.command()(_command)
+app.add_typer(keys.app, name="keys")
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The service ({URL_VARIABLE}, or `url` in the configuration file); {DEFAULT_URL} otherwise."
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help=f"Key to send ({KEY_VARIABLE}, or `key` in the configuration file).")
+    ] = None,
+) -> None:
+    context.obj = Session(url, key)
+
+
+def main() -> None:
+    """Run a command; a fault becomes a message and an exit code."""
+    try:
+        app(prog_name="hls")
+    except Fault as fault:
+        output.say(str(fault))
+        sys.exit(fault.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+        sys.exit(ExitCode.DONE)

@@ -1,0 +1,1 @@
+"""The commands of `hls`, one file a group."""

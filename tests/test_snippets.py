@@ -1,0 +1,126 @@
+"""Every block of code in README and docs is run, or says in a comment before it why not."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hls.client import Client
+from hls.processes import server
+from sample.catalog import Catalog
+from sample.server import running
+
+REPOSITORY = Path(__file__).parent.parent
+CHECKED_ELSEWHERE = {"operations.md"}
+"""Its commands go to a stand-in of AWS, in tests/infra."""
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))))
+NOT_RUN = 4
+"""Blocks with a reason not to be run; a further one is to be thought about."""
+HOST = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block."""
+
+    page: str
+    line: int
+    language: str
+    code: str
+    reason: str | None
+    """Why it is not run."""
+
+
+def _blocks(page: str) -> Iterator[Block]:
+    text = (REPOSITORY / page).read_text()
+    pattern = re.compile(r"^(?:<!-- not run: ([^>]+?) -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for found in pattern.finditer(text):
+        reason, language, code = found.groups()
+        yield Block(page, text[: found.start(2)].count("\n") + 1, language, code, reason)
+
+
+BLOCKS = [block for page in PAGES if Path(page).name not in CHECKED_ELSEWHERE for block in _blocks(page)]
+RUN = [block for block in BLOCKS if block.reason is None and block.language in ("bash", "python", "sql")]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder as a reader of the docs has it, and the environment of a reader's shell."""
+
+    folder: Path
+    url: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A service with two months of the world and a job that was cancelled; `hls` and a `make` that only says what it
+    would do are on the path."""
+    folder = tmp_path_factory.mktemp("reader")
+    tools = folder / "tools"
+    tools.mkdir()
+    _script(tools / "hls", f'exec "{sys.executable}" -m hls "$@"')
+    _script(tools / "make", f'exec /usr/bin/env PATH="$OLD_PATH" make --dry-run -C "{REPOSITORY}" "$@"')
+    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    with running(Catalog.generated(items_per_month=150)) as source:
+        settings = {
+            "HLS_DATA_DIR": str(folder / "data"),
+            "HLS_PORT": "0",
+            "HLS_RECONCILE_SECONDS": "0.1",
+            "HLS_LOCAL_WORKERS": "4",
+            "STAC_API_URL": source.url,
+            "TEMP_DIR": str(folder / "temporary"),
+        }
+        with server("api", log=folder / "log", environment=settings) as url, Client(url) as client:
+            jobs = [client.submit(month) for month in ("202401", "202402")]
+            cancelled = client.cancel(client.submit("202301", collections=["HLSL30_2.0"], prefix="other")["id"])
+            for job in (*jobs, cancelled):
+                *_, ended = client.watch(job["id"], every=0.1)
+                assert ended["status"] == ("cancelled" if job is cancelled else "succeeded"), ended
+            environment = {
+                **os.environ,
+                "OLD_PATH": os.environ["PATH"],
+                "PATH": f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PYTHONPATH": str(REPOSITORY),
+                "HLS_URL": url,
+                "HLS_CONFIG": str(folder / "none.toml"),
+                "STAC_API_URL": source.url,
+                "TEMP_DIR": str(folder / "temporary"),
+            }
+            yield Place(folder, url, environment)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("block", RUN, ids=lambda block: f"{block.page}:{block.line}")
+def test_it_runs_as_it_stands(place: Place, block: Block) -> None:
+    """Each shell block, Python snippet and query ends well where a reader would run it."""
+    folder = place.folder / "data/archive" if block.page == "docs/data.md" else place.folder
+    code = block.code.replace(HOST, place.url)
+    commands = {
+        "bash": ["bash", "-euo", "pipefail", "-c", code],
+        "python": [sys.executable, "-W", "error", "-c", code],
+        "sql": [sys.executable, "-c", "import duckdb, sys; print(duckdb.sql(sys.argv[1]).fetchall())", code],
+    }
+    ended = subprocess.run(
+        commands[block.language], cwd=folder, env=place.environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+
+
+def test_what_is_not_run_says_why() -> None:
+    """A block in another language holds no code to run; one that is not run has a reason, and they are counted."""
+    assert {block.language for block in BLOCKS} <= {"bash", "python", "sql", "toml", ""}
+    assert len([block for block in BLOCKS if block.reason]) == NOT_RUN
+    assert len(RUN) > 10
+    marks = sum((REPOSITORY / page).read_text().count("<!-- not run:") for page in PAGES)
+    assert marks == NOT_RUN, "a mark stands right before its block"
+
+
+def _script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)

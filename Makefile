@@ -7,7 +7,7 @@ LOCKS := dev api worker build bootstrap
 
 .PHONY: help
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/.installed: requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -31,7 +31,7 @@ lock:  ## resolve the lock files anew (UPGRADE=--upgrade takes newer releases)
 
 .PHONY: demo
 demo: install  ## run the main job from end to end on generated data
-	$(BIN)/python -m hls.demo
+	$(BIN)/python -m hls demo
 
 .PHONY: serve
 serve: install  ## leave the service running (STAC_API_URL=... says what to harvest)
@@ -39,7 +39,11 @@ serve: install  ## leave the service running (STAC_API_URL=... says what to harv
 
 .PHONY: test
 test: install  ## every test, at a size that takes minutes
-	$(BIN)/pytest -m "not soak and not containers" -n auto $(ARGS)
+	$(BIN)/pytest -m "not soak and not containers and not browser" -n auto $(ARGS)
+
+.PHONY: test-browser
+test-browser: install  ## the page in Chromium, which is found or installed, and the page's snippets
+	$(BIN)/pytest -m browser --timeout 300 tests/browser $(ARGS)
 
 .PHONY: soak
 soak: install  ## the tests at full size; takes an hour or so
@@ -62,12 +66,40 @@ images:  ## build the worker's and the service's image, with docker or podman
 test-containers: install images  ## the real chain, with both images; needs a container engine's socket
 	$(BIN)/pytest -m containers --timeout 600 tests/containers $(ARGS)
 
+# ITEMS and RUNS size a benchmark, ONLY=... chooses a part (--help), JSON=FILE writes the figures to a file too.
+BENCH = $(BIN)/python -m benchmarks.$(1) $(if $(ITEMS),--items $(ITEMS)) $(if $(RUNS),--runs $(RUNS)) \
+	$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+.PHONY: bench-harvest
+bench-harvest: install  ## a month to one file: the worker beside its peers
+	$(call BENCH,harvest)
+
+.PHONY: bench-api
+bench-api: install  ## the service under 50 clients, and a sweep of the reconciler over ITEMS jobs
+	$(call BENCH,api)
+
+.PHONY: push
+push:  ## push both images (REGISTRY=, WORKER=, API=, TAG=: outputs of HlsBatchStack, and the release)
+	@test -n "$(REGISTRY)" -a -n "$(WORKER)" -a -n "$(API)" -a -n "$(TAG)" || { echo "Say REGISTRY=, WORKER=, API= and TAG=: docs/operations.md" >&2; exit 1; }
+	aws ecr get-login-password | $(ENGINE) login --username AWS --password-stdin $(REGISTRY)
+	$(ENGINE) tag hls-worker $(WORKER):$(TAG) && $(ENGINE) push $(WORKER):$(TAG)
+	$(ENGINE) tag hls-api $(API):$(TAG) && $(ENGINE) push $(API):$(TAG)
+
+.PHONY: synth
+synth: install  ## write the cloud's templates to cdk.out/; needs no network and no Node.js of the machine's
+	$(BIN)/python -m infra
+
 .PHONY: lint
-lint: install  ## style, types, import directions
+lint: install  ## style, types, import directions, image files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile.api Dockerfile.worker
+
+.PHONY: audit
+audit: install  ## known weaknesses of what is locked, where the index tells them
+	$(BIN)/python requirements/audit.py $(ARGS)
 
 .PHONY: fmt
 fmt: install  ## put the code in shape
@@ -75,5 +107,6 @@ fmt: install  ## put the code in shape
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: install  ## write the README's tables of settings anew
+docs: install  ## write the tables of README and docs that are made from code
 	PYTHONPATH=tests/support $(BIN)/python -m settings_tables
+	PYTHONPATH=tests/support $(BIN)/python -m operations_tables

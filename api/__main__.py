@@ -1,4 +1,4 @@
-"""`python -m api [serve|migrate|reconcile]`: the service, its database's schema, the reconciler by itself."""
+"""`python -m api [serve|migrate|reconcile|keys]`: the service, its database's schema, the reconciler by itself, keys."""
 
 import argparse
 import contextlib
@@ -6,11 +6,12 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
 from api import db, logs, migrate
+from api.access import commands as key_commands
 from api.app import create_app
 from api.parts import assemble
 from api.settings import ENV_PREFIX, Settings, StartRefused, load
@@ -18,24 +19,33 @@ from api.settings import ENV_PREFIX, Settings, StartRefused, load
 REFUSED = 78
 """Exit code of a service that cannot start; EX_CONFIG in sysexits.h."""
 _GRACE_SECONDS = 10
+
+Command = Callable[[Settings, argparse.Namespace], int]
 _BACKLOG = 2048
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=_COMMANDS, default="serve")
-    command = parser.parse_args(arguments).command
+    parser.set_defaults(run=_serve)
+    commands = parser.add_subparsers(metavar="command")
+    for name, (command, says) in _COMMANDS.items():
+        commands.add_parser(name, help=says).set_defaults(run=command)
+    keys = commands.add_parser("keys", help="make, list and revoke keys")
+    key_commands.add_parser(keys)
+    keys.set_defaults(run=key_commands.run)
+    given = parser.parse_args(arguments)
     try:
         settings = load()
         logs.configure(settings.log_level)
-        return _COMMANDS[command](settings)
+        run: Command = given.run
+        return run(settings, given)
     except StartRefused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return REFUSED
 
 
-def _migrate(settings: Settings) -> int:
+def _migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     settings.prepare_data_dir()
     engine = db.make_engine(settings.database)
     migrate.upgrade(engine)
@@ -44,7 +54,7 @@ def _migrate(settings: Settings) -> int:
     return 0
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, _arguments: argparse.Namespace) -> int:
     with _listen(settings) as listener:
         app = create_app(settings)
         host, port = listener.getsockname()[:2]
@@ -61,7 +71,7 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
-def _reconcile(settings: Settings) -> int:
+def _reconcile(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT; beside APIs with HLS_RECONCILE=false."""
     parts = assemble(settings)
     reconciler = parts.reconciler()
@@ -89,7 +99,11 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-_COMMANDS = {"serve": _serve, "migrate": _migrate, "reconcile": _reconcile}
+_COMMANDS: dict[str, tuple[Command, str]] = {
+    "serve": (_serve, "serve; the default"),
+    "migrate": (_migrate, "bring the database to this release's schema"),
+    "reconcile": (_reconcile, "reconcile beside services that do not"),
+}
 
 
 if __name__ == "__main__":

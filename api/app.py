@@ -7,7 +7,10 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from api import db, docs, errors, health, metrics
+from api import db, docs, errors, health, metrics, pages
+from api.access.credentials import Access
+from api.access.gate import Gate
+from api.access.routes import router as keys_router
 from api.catalog.routes import router as catalog_router
 from api.executors.base import Executor
 from api.jobs.routes import router as jobs_router
@@ -15,11 +18,6 @@ from api.middleware import RequestRecord
 from api.parts import assemble
 from api.settings import Settings, load
 from storage import Store
-
-_DESCRIPTION = (
-    "Harvests HLS metadata from a STAC API, a month at a time, into hive-partitioned STAC-GeoParquet, "
-    "and says what the archive holds. Errors are problem+json (RFC 9457)."
-)
 
 
 def create_app(
@@ -48,7 +46,9 @@ def create_app(
     app = FastAPI(
         title="HLS STAC-GeoParquet",
         version=version("hls-stac-parquet"),
-        description=_DESCRIPTION,
+        description=docs.DESCRIPTION,
+        openapi_tags=docs.TAGS,
+        openapi_url=None,  # served by `docs`, with examples of this service's own
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -60,10 +60,13 @@ def create_app(
     app.state.catalog = parts.catalog
     app.state.binding_of = parts.binding_of
     app.state.started_at = db.now()
-    app.state.metrics = metrics.Metrics(parts.engine)
+    app.state.access = Access(settings, parts.engine)
+    app.state.metrics = metrics.Metrics(parts)
+    app.add_middleware(Gate, access=app.state.access, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     errors.install(app)
     docs.install(app)
-    for router in (jobs_router, catalog_router, health.router, metrics.router):
+    for router in (jobs_router, catalog_router, keys_router, health.router, metrics.router):
         app.include_router(router)
+    pages.install(app)
     return app

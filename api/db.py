@@ -1,12 +1,15 @@
 """The database: SQLite on one machine, PostgreSQL in production, the same models on both."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Dialect, Engine, create_engine, event, text
+from psycopg.errors import QueryCanceled
+from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
@@ -16,6 +19,9 @@ POOL_SIZE = 10
 POOL_OVERFLOW = 10
 POOL_WAIT_SECONDS = 10
 RECYCLE_SECONDS = 1800
+_SQLITE_STEPS = 100_000
+"""Instructions of SQLite's between two looks at the clock: about a millisecond's worth."""
+_DEADLINE = "deadline"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -70,6 +76,38 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def limit_queries(engine: Engine, seconds: float) -> None:
+    """Stop every statement that takes longer, from now on; migrations come before."""
+    engine.dispose()
+    if engine.dialect.name == "postgresql":
+        milliseconds = int(1000 * seconds)
+        event.listen(engine, "connect", lambda connection, _record: _limit_postgresql(connection, milliseconds))
+        return
+    event.listen(engine, "connect", _watch_sqlite)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(connection: Connection, *_: Any) -> None:
+        connection.info[_DEADLINE][0] = time.monotonic() + seconds
+
+
+def was_too_slow(error: DBAPIError) -> bool:
+    """Whether a limit on queries ended the statement."""
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
+    return isinstance(error.orig, QueryCanceled)
+
+
+def _limit_postgresql(connection: Any, milliseconds: int) -> None:
+    connection.autocommit = True
+    connection.execute(f"SET statement_timeout = {milliseconds:d}")
+    connection.autocommit = False
+
+
+def _watch_sqlite(connection: Any, record: Any) -> None:
+    deadline = record.info[_DEADLINE] = [float("inf")]
+    connection.set_progress_handler(lambda: time.monotonic() > deadline[0], _SQLITE_STEPS)
 
 
 def serialise(session: Session, name: str) -> None:

@@ -3,17 +3,18 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api import db
 from api.executors.base import ExecutorUnavailable
 from api.logs import request_id
 from storage import StorageError
@@ -33,6 +34,7 @@ class Problem(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     slug: ClassVar[str] = "internal-error"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, **members: Any) -> None:
         """`members` stand beside `type`, `title`, `status` and `detail` in the reply."""
@@ -49,15 +51,15 @@ class FieldFault(BaseModel):
     """What is wrong with one field."""
 
     field: str = Field(description="The field's name in the body or the query; empty for the whole body")
-    message: str
+    message: str = Field(description="What is wrong with it, and what it should be")
 
 
 class ProblemOut(BaseModel):
     """An error, as RFC 9457 writes it. Further members depend on the type."""
 
     type: str = Field(description="Stable name of the kind of error", examples=[problem_type("job-not-found")])
-    title: str
-    status: int
+    title: str = Field(description="The kind of error, in words")
+    status: int = Field(description="The HTTP status")
     detail: str = Field(description="What happened and what to do")
     request_id: str | None = Field(default=None, alias="requestId", description="To find the request in the logs")
     errors: list[FieldFault] | None = Field(default=None, description="Every faulty field of a bad request")
@@ -82,7 +84,22 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
         )
         sentence = (problem.__doc__ or "").strip()
         entry["description"] = f"{entry['description']} {sentence}".strip()
+        entry["content"][MEDIA_TYPE].setdefault("examples", {})[problem.slug] = _example(problem, sentence)
     return by_status
+
+
+def _example(problem: type[Problem], sentence: str) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "type": problem_type(problem.slug),
+        "title": sentence.rstrip("."),
+        "status": int(problem.status),
+        "detail": sentence,
+        "requestId": "5f0c8a3d9b7e4c21",
+    }
+    if problem is BadRequest:
+        message = "209901 is in the future"
+        value |= {"detail": f"yearMonth: {message}", "errors": [{"field": "yearMonth", "message": message}]}
+    return {"summary": sentence, "value": value}
 
 
 class BadRequest(Problem):
@@ -104,6 +121,18 @@ class Unauthorized(Problem):
 
     status = HTTPStatus.UNAUTHORIZED
     slug = "unauthorized"
+    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012  read only
+
+
+class BodyTooLarge(Problem):
+    """The body is too large."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "body-too-large"
+
+    @classmethod
+    def of(cls, most: int) -> Self:
+        return cls(f"The body is larger than {most} bytes, the most that this service reads.")
 
 
 class Unavailable(Problem):
@@ -140,9 +169,17 @@ def install(app: FastAPI) -> None:
 
 def _problem(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)  # noqa: S101  registered for it
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    return problem_reply(error)
+
+
+def problem_reply(error: Problem) -> JSONResponse:
     return reply(
-        status=error.status, slug=error.slug, title=error.title, detail=error.detail, headers=headers, **error.members
+        status=error.status,
+        slug=error.slug,
+        title=error.title,
+        detail=error.detail,
+        headers=error.headers,
+        **error.members,
     )
 
 
@@ -179,6 +216,8 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for bytes that are no text
         return _problem(request, NotJson("The body cannot be read as text in UTF-8. Send a JSON object."))
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return problem_reply(BodyTooLarge.of(request.app.state.settings.max_body_bytes))
     words = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address; /docs lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; /docs lists what there is.",
@@ -214,6 +253,8 @@ def _collision(_request: Request, error: Exception) -> JSONResponse:
 
 def _unavailable(part: str) -> Any:
     def handler(_request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, DBAPIError) and db.was_too_slow(error):
+            return _too_slow(error)
         logger.error("the %s cannot be reached", part, extra={"action": "unavailable"}, exc_info=error)
         # A database's own error names hosts and statements: it belongs in the log and not in the reply.
         reason = "" if isinstance(error, SQLAlchemyError) else f": {error}"
@@ -226,6 +267,17 @@ def _unavailable(part: str) -> Any:
         )
 
     return handler
+
+
+def _too_slow(error: Exception) -> JSONResponse:
+    logger.warning("a query took too long", extra={"action": "slow"}, exc_info=error)
+    return reply(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        slug="query-too-slow",
+        title="The database took too long",
+        detail="The database took too long over this, and was stopped. Ask for less at a time, or try again later.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 def unexpected(error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -10,6 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from api import db
+from api.access.callers import Counted
+from api.access.errors import TooManyRequests
+from api.errors import documented
 from api.executors.base import ExecutorError
 from api.jobs import store as jobs
 from api.parts import Parts
@@ -27,25 +31,30 @@ router = APIRouter(tags=["health"])
 class Live(Out):
     """The process answers."""
 
-    status: str = "ok"
+    status: str = Field(default="ok", description="Always ok: the process answers")
 
 
 class Check(Out):
     """One thing that the service needs."""
 
-    ok: bool
-    detail: str | None = None
+    ok: bool = Field(description="Whether it answers")
+    detail: str | None = Field(default=None, description="What is wrong with it")
 
 
 class Ready(Out):
     """What the service needs to do its work."""
 
-    ready: bool
-    database: Check
-    storage: Check
-    executor: Check
-    reconciler: Check
+    ready: bool = Field(description="Whether all of them are well")
+    database: Check = Field(description="The record of the jobs and the catalogue")
+    storage: Check = Field(description="The archive, read")
+    executor: Check = Field(description="What runs the workers")
+    reconciler: Check = Field(description="The loop that submits jobs and follows them")
     last_pass: datetime | None = Field(description="When the reconciler's last good pass ended")
+
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": Ready, "description": "Something that the service needs does not answer"}
+}
 
 
 @router.get("/healthz", operation_id="live", summary="Is the process alive?")
@@ -58,7 +67,8 @@ def live() -> Live:
     "/readyz",
     operation_id="ready",
     summary="Can the service do its work?",
-    responses={503: {"model": Ready, "description": "Something that the service needs does not answer"}},
+    dependencies=[Counted],
+    responses=_NOT_READY | documented(TooManyRequests),
 )
 def ready(request: Request, response: Response) -> Ready:
     """Asks the database, the storage and the executor, and when the reconciler last made a good pass."""

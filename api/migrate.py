@@ -8,9 +8,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from api import db
 from api.settings import ENV_PREFIX, StartRefused
 
 SCRIPTS = Path(__file__).parent.parent / "migrations"
@@ -22,6 +24,12 @@ def _connection(engine: Engine) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise StartRefused(
+                f"The migration gave up: somebody else holds a lock that it needs ({str(error.orig).splitlines()[0]}). "
+                "Nothing was changed. Let other migrations and long transactions end (see pg_stat_activity), "
+                "then run `python -m api migrate` again."
+            ) from error
         raise StartRefused(
             f"The database {engine.url.render_as_string()} cannot be used ({error.orig}). "
             f"Check {ENV_PREFIX}DATABASE_URL, and that the database runs."
@@ -34,9 +42,14 @@ def _config() -> Config:
     return config
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Migrate forwards. Raises `StartRefused` for a database that a newer release has migrated."""
+def upgrade(engine: Engine, revision: str = "head", *, lock_seconds: float = db.LOCK_TIMEOUT_SECONDS) -> None:
+    """Migrate forwards, waiting so long at most for each lock that somebody else holds in PostgreSQL.
+
+    Raises:
+        StartRefused: a newer release has migrated the database, or a lock was not given up in time.
+    """
     config = _config()
+    config.attributes["lock_seconds"] = lock_seconds
     with _connection(engine) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
         _refuse_newer(config, current)
@@ -45,9 +58,10 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         command.upgrade(config, revision)
 
 
-def downgrade(engine: Engine, revision: str) -> None:
-    """Migrate backwards, to a revision or `base`."""
+def downgrade(engine: Engine, revision: str, *, lock_seconds: float = db.LOCK_TIMEOUT_SECONDS) -> None:
+    """Migrate backwards, to a revision or `base`. Raises `StartRefused` where a lock was not given up in time."""
     config = _config()
+    config.attributes["lock_seconds"] = lock_seconds
     with _connection(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)

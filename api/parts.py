@@ -12,6 +12,7 @@ from api import db, migrate
 from api.catalog.engine import Engine as CatalogEngine
 from api.catalog.service import CatalogService
 from api.executors.base import Executor
+from api.executors.counted import CountedExecutor
 from api.executors.local import LocalExecutor
 from api.reconciler.context import Context, Timings
 from api.reconciler.loop import Reconciler
@@ -88,12 +89,13 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
     except StartRefused:
         engine.dispose()
         raise
+    db.limit_queries(engine, settings.query_seconds)
     store = store or open_store(settings.destination)
     return Parts(
         settings=settings,
         engine=engine,
         store=store,
-        executor=executor or _open_executor(settings),
+        executor=CountedExecutor(executor or _open_executor(settings)),
         catalog=CatalogService(store, CatalogEngine()),
     )
 

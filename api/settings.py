@@ -13,6 +13,7 @@ from worker.contract.faults import faults_of
 from worker.contract.job import Destination
 
 ENV_PREFIX = "HLS_"
+MAX_PAGE_SIZE = 500
 
 
 class StartRefused(Exception):
@@ -49,7 +50,28 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on; any but a loopback address needs a key")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     api_key: SecretStr | None = Field(
-        default=None, min_length=16, description="Key that callers must send; without one everybody may call"
+        default=None,
+        min_length=16,
+        description="The operator's key, with every right; without it, and without keys of their own for callers, "
+        "everybody may call",
+    )
+    public_reads: bool = Field(default=False, description="Whether everybody may read, without a key")
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="Requests a minute of each key, and of each address without one; "
+        "the default is 600 where keys are asked for, and no limit otherwise",
+    )
+    wrong_keys_per_minute: int = Field(
+        default=20, ge=1, description="Wrong keys a minute from one address, after which it has to wait"
+    )
+    max_body_bytes: int = Field(default=65_536, ge=1024, description="Largest body of a request, in bytes")
+    max_page_size: int = Field(
+        default=MAX_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Most jobs of one page of the list"
+    )
+    query_seconds: float = Field(default=10, gt=0, description="Longest time that one query of the database may take")
+    max_active_jobs: int = Field(
+        default=1000, ge=1, description="Jobs that have not ended, beyond which no new ones are taken"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged"

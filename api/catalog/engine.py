@@ -96,6 +96,7 @@ def _statistics(cursor: duckdb.DuckDBPyConnection, file: pq.ParquetFile, month: 
         duplicated_ids=totals.ids - totals.distinct_ids if "id" in told.columns else None,
         cloud_cover_histogram=histogram(clouds) if clouds is not None else None,
         tiles=queries.tiles(cursor) if "id" in told.columns else None,
+        places=queries.places(cursor),
         row_groups=row_groups(file.metadata),
         footer=described(provenance) if provenance else None,
     )

@@ -7,10 +7,12 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from api.catalog.distribution import Distribution
-from api.catalog.statistics import DayItems, TileItems, Tiles
+from api.catalog.statistics import Cell, DayItems, Places, TileItems, Tiles
 from worker.contract.month import Month
 
 TOP_TILES = 20
+CELL_DEGREES = (1, 2, 4)
+MOST_CELLS = 1500
 UNKNOWN = "unknown"
 """Stands for the collection of an item that names none."""
 
@@ -97,6 +99,30 @@ def tiles(cursor: DuckDBPyConnection) -> Tiles:
     named = [TileItems(tile=tile, items=items) for tile, items in by_tile if tile]
     without = sum(items for tile, items in by_tile if not tile)
     return Tiles(number=len(named), without=without, top=named[:TOP_TILES])
+
+
+def places(cursor: DuckDBPyConnection) -> Places | None:
+    """The finest grid that does not need too many cells; None where no item states its box.
+
+    The box of a footprint across the antimeridian spans -180 to 180, so its middle is taken to be at 180 W.
+    """
+    found: list[Cell] = []
+    for degrees in CELL_DEGREES:
+        found = [
+            Cell(west=degrees * x, south=degrees * y, items=items)
+            for x, y, items in _rows(
+                cursor,
+                """
+                SELECT floor(if(east - west >= 180, -180, least((west + east) / 2, 179.999)) / $1)::INT AS x,
+                    floor(least((south + north) / 2, 89.999) / $1)::INT AS y, count(*)
+                FROM items WHERE west IS NOT NULL GROUP BY x, y ORDER BY y, x
+                """,
+                degrees,
+            )
+        ]
+        if len(found) <= MOST_CELLS:
+            break
+    return Places(degrees=degrees, cells=found) if found else None
 
 
 def _rows(cursor: DuckDBPyConnection, query: str, *parameters: Any) -> list[Any]:

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from api import db
-from api.auth import Caller
+from api.access.callers import Reader, Submitter
+from api.access.errors import Forbidden, TooManyRequests
 from api.catalog import store, views
 from api.catalog.schemas import (
     Download,
@@ -29,7 +30,7 @@ from worker.contract.month import YearMonth
 PARQUET = "application/vnd.apache.parquet"
 LINK_LIFETIME = timedelta(minutes=15)
 
-router = APIRouter(tags=["partitions"], responses=documented(Unauthorized, Unavailable))
+router = APIRouter(tags=["partitions"], responses=documented(Unauthorized, Forbidden, TooManyRequests, Unavailable))
 
 _DATA: dict[int | str, dict[str, Any]] = {
     200: {"content": {PARQUET: {}}, "description": "The file; ranges are served too"},
@@ -46,7 +47,7 @@ DatasetPrefix = Annotated[Prefix, Query()]
     responses=documented(BadRequest),
 )
 def list_partitions(
-    which: Annotated[PartitionFilter, Query()], request: Request, session: Transaction, _: Caller
+    which: Annotated[PartitionFilter, Query()], request: Request, session: Transaction, _: Reader
 ) -> PartitionsOut:
     """One row a month, by dataset and month, with totals; from the database, without reading any file.
 
@@ -68,7 +69,7 @@ def get_partition(
     year_month: YearMonth,
     request: Request,
     session: Transaction,
-    _: Caller,
+    _: Reader,
     prefix: DatasetPrefix = layout.DEFAULT_PREFIX,
 ) -> PartitionDetailOut:
     """The list's row, and counts by day, the histogram of cloud cover, tiles, row groups and what the footer says."""
@@ -95,7 +96,7 @@ def download_partition(
     year_month: YearMonth,
     request: Request,
     session: Transaction,
-    _: Caller,
+    _: Reader,
     prefix: DatasetPrefix = layout.DEFAULT_PREFIX,
 ) -> Response:
     """The file itself from a directory, or a redirection to the bucket, so that large files do not pass through here."""
@@ -112,7 +113,7 @@ def download_partition(
 
 
 @router.post("/partitions/refresh", operation_id="refreshPartitions", summary="Look at the archive", status_code=202)
-def refresh_partitions(request: Request, session: Transaction, _: Caller) -> RefreshOut:
+def refresh_partitions(request: Request, session: Transaction, _: Submitter) -> RefreshOut:
     """Ask for a look at the archive, for files that were written or removed behind the service's back."""
     requested_at = _catalog(request).request_refresh(session)
     return RefreshOut(

@@ -24,12 +24,18 @@ class PartitionFilter(Out):
 
     model_config = ConfigDict(extra="forbid")
 
-    prefix: Prefix | None = None
-    first: YearMonth | None = Field(
-        default=None, alias="from", description="First month; those without a file are shown"
+    prefix: Prefix | None = Field(
+        default=None, description="Prefix of a dataset; the default is all", examples=[layout.DEFAULT_PREFIX]
     )
-    last: YearMonth | None = Field(default=None, alias="to", description="Last month; those without a file are shown")
-    state: list[MonthState] = Field(default=[], description="States to list; may be given several times")
+    first: YearMonth | None = Field(
+        default=None, alias="from", description="First month; those without a file are shown", examples=["202401"]
+    )
+    last: YearMonth | None = Field(
+        default=None, alias="to", description="Last month; those without a file are shown", examples=["202412"]
+    )
+    state: list[MonthState] = Field(
+        default=[], description="States to list; may be given several times", examples=[["ready", "missing"]]
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -41,13 +47,13 @@ class PartitionFilter(Out):
 class Standing(Out):
     """Which month it is, and how its file stands."""
 
-    prefix: str
-    year_month: str
-    state: MonthState
-    items: int | None
+    prefix: str = Field(description="Prefix of the dataset")
+    year_month: str = Field(description="Month as YYYYMM")
+    state: MonthState = Field(description="How far the month can be relied on")
+    items: int | None = Field(description="Items in the file: its rows")
     matched: int | None = Field(description="Items that the source stated; null if it states none")
     complete: bool | None = Field(description="Whether items equals matched; null if that is not known")
-    bytes: int | None
+    bytes: int | None = Field(description="Size of the file in bytes")
     path: str | None = Field(description="Where the file lies, ready for DuckDB, pyarrow or geopandas")
     harvested_at: datetime | None = Field(description="When the harvest began; null in a file that is not ours")
     modified_at: datetime | None = Field(description="When the file was written")
@@ -55,7 +61,7 @@ class Standing(Out):
     unreadable: str | None = Field(description="Why the file cannot be read")
     source_job: str | None = Field(description="The job that wrote the file, if this service knows it")
     active_job: str | None = Field(description="The job that is at work on this month")
-    links: dict[str, str]
+    links: dict[str, str] = Field(description="Addresses of what can be read next, by name")
 
 
 class PartitionOut(Summary, Standing):
@@ -87,23 +93,23 @@ class PartitionOut(Summary, Standing):
 class Download(Out):
     """Where the file can be fetched."""
 
-    url: str
+    url: str = Field(description="Address of the file; one that begins with / is of this service")
     expires_at: datetime | None = Field(description="Until when the URL works; null if it always does")
 
 
 class PartitionDetailOut(Detail, PartitionOut):
     """One month in depth."""
 
-    download: Download
+    download: Download = Field(description="Where the file can be fetched")
 
 
 class Totals(Out):
     """Over the months that are listed."""
 
     partitions: int = Field(description="Months that have a file")
-    items: int
-    bytes: int
-    collections: dict[str, int]
+    items: int = Field(description="Items in their files")
+    bytes: int = Field(description="Size of their files in bytes")
+    collections: dict[str, int] = Field(description="Items by collection")
     states: dict[MonthState, int] = Field(description="Months by state, those without a file too")
 
 
@@ -111,7 +117,7 @@ class Ignored(Out):
     """A place in the archive that is no part of the catalogue."""
 
     key: str = Field(description="Key of an object, or of a folder if it ends with '/'")
-    reason: str
+    reason: str = Field(description="Why it is passed over")
 
 
 class LookOut(Out):
@@ -119,7 +125,7 @@ class LookOut(Out):
 
     requested_at: datetime | None = Field(description="When one was last asked for")
     started_at: datetime | None = Field(description="When the last one began; null before the first")
-    finished_at: datetime | None
+    finished_at: datetime | None = Field(description="When the last one ended, in UTC; null while it runs")
     error: str | None = Field(description="Why it failed, if it did")
     ignored: list[Ignored] = Field(description="What was passed over, and why")
 
@@ -131,9 +137,9 @@ class LookOut(Out):
 class PartitionsOut(Out):
     """The catalogue, by dataset and month."""
 
-    partitions: list[PartitionOut]
-    totals: Totals
-    refresh: LookOut
+    partitions: list[PartitionOut] = Field(description="One row a month, by dataset and month")
+    totals: Totals = Field(description="Sums over the months that are listed")
+    refresh: LookOut = Field(description="The last look at the whole archive")
 
     @classmethod
     def of(cls, views: Sequence[MonthView], archive: Store, last: CatalogRefresh | None) -> Self:
@@ -154,8 +160,8 @@ class PartitionsOut(Out):
 class RefreshOut(Out):
     """A look at the archive was asked for."""
 
-    requested_at: datetime
-    message: str
+    requested_at: datetime = Field(description="When it was asked for, in UTC")
+    message: str = Field(description="What happens now")
 
 
 def month_url(prefix: str, year_month: str, part: str = "") -> str:

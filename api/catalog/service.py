@@ -13,6 +13,7 @@ from api.catalog.refresh import Outcome, Refresh, Sessions
 from storage import Store
 from worker.contract import layout
 from worker.contract.documents import DatasetBinding
+from worker.contract.logs import JOB_ID
 from worker.contract.month import Month
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class CatalogService:
         Raises:
             StorageError: the archive cannot be asked; a refresh takes the partition in later.
         """
-        details = {"action": "register", "prefix": prefix, "month": str(month), "job": job_id}
+        details = {"action": "register", "prefix": prefix, "month": str(month), JOB_ID: job_id}
         binding = self.archive.head(layout.dataset_key(prefix))
         known = store.dataset(session, prefix)
         if binding is not None and (known is None or known.etag != binding.etag):

@@ -47,6 +47,14 @@ class KeyReused(Problem):
     slug = "idempotency-key-reused"
 
 
+class TooManyJobs(Problem):
+    """As many jobs are active as the service takes."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-jobs"
+    headers = {"Retry-After": "60"}  # noqa: RUF012  read only
+
+
 class BadCursor(Problem):
     """The cursor is not one of this service."""
 

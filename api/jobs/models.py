@@ -58,6 +58,8 @@ class Job(SQLModel, table=True):
     params: str = Field(sa_type=Text, description="JobParams as JSON; equal requests have equal text")
     stage_id: str = Field(max_length=64)
     retry_of: str | None = Field(default=None, max_length=16)
+    created_by: str | None = Field(default=None, max_length=128, description="None: before there were keys")
+    request_id: str | None = Field(default=None, max_length=64, description="Of the request that made it")
 
     submitting_since: datetime | None = Field(
         default=None, sa_type=UtcDateTime, description="A submission was begun and not yet confirmed"

@@ -4,20 +4,32 @@ import json
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.auth import Caller
+from api.access.callers import Reader, Submitter
+from api.access.errors import Forbidden, TooManyRequests
 from api.db import Transaction
-from api.errors import BadRequest, NotJson, Unauthorized, Unavailable, documented
+from api.errors import BadRequest, BodyTooLarge, NotJson, Unauthorized, Unavailable, documented
 from api.executors.base import Executor, ExecutorUnavailable
 from api.jobs import cursor, service, store
-from api.jobs.errors import BadCursor, JobEnded, JobNotFound, KeyReused, NotRetryable, PartitionBusy, PrefixBound
+from api.jobs.errors import (
+    BadCursor,
+    JobEnded,
+    JobNotFound,
+    KeyReused,
+    NotRetryable,
+    PartitionBusy,
+    PrefixBound,
+    TooManyJobs,
+)
 from api.jobs.models import Job
-from api.jobs.schemas import EventOut, EventsOut, JobFilter, JobOut, JobsOut, LogsOut
-from worker.contract.job import JobParams
+from api.jobs.schemas import EventOut, EventsOut, JobFilter, JobOut, JobRequest, JobsOut, LogsOut
+from api.settings import Settings
 
-router = APIRouter(tags=["jobs"], responses=documented(Unauthorized, BadRequest, Unavailable))
+router = APIRouter(
+    tags=["jobs"], responses=documented(Unauthorized, Forbidden, BadRequest, TooManyRequests, Unavailable)
+)
 
 Key = Annotated[
     str | None,
@@ -26,12 +38,20 @@ Key = Annotated[
         min_length=1,
         max_length=255,
         description="A name of your own for this request: sent again, it gets the same answer and makes no second job",
+        examples=["nightly-202402"],
     ),
 ]
-_LOCATION = {"Location": {"description": "Address of the job", "schema": {"type": "string"}}}
+JobId = Annotated[str, Path(description="Id of the job, as `POST /jobs` answers it", examples=["0123456789abcdef"])]
+_LOCATION = {
+    "Location": {
+        "description": "Address of the job",
+        "schema": {"type": "string", "examples": ["/jobs/0123456789abcdef"]},
+    }
+}
 _LISTED: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"Link": {"description": "The next page, as rel=next", "schema": {"type": "string"}}}}
 }
+_REFUSED = (PartitionBusy, PrefixBound, BodyTooLarge, TooManyRequests, TooManyJobs)
 _SUBMITTED: dict[int | str, dict[str, Any]] = {
     200: {"model": JobOut, "description": "An equal job is active already; this is it", "headers": _LOCATION},
     202: {"headers": _LOCATION},
@@ -44,10 +64,10 @@ _SUBMITTED: dict[int | str, dict[str, Any]] = {
     summary="Ask for a month",
     status_code=202,
     response_model=JobOut,
-    responses=_SUBMITTED | documented(BadRequest, NotJson, KeyReused, PartitionBusy, PrefixBound),
+    responses=_SUBMITTED | documented(*_REFUSED, BadRequest, NotJson, KeyReused),
 )
 def submit_job(
-    params: JobParams, request: Request, session: Transaction, actor: Caller, idempotency_key: Key = None
+    params: JobRequest, request: Request, session: Transaction, caller: Submitter, idempotency_key: Key = None
 ) -> Response:
     """Record a job that harvests one month into one dataset; the reconciler submits it within seconds.
 
@@ -55,7 +75,13 @@ def submit_job(
     """
     if idempotency_key and (kept := service.answered(session, idempotency_key, params)):
         return _job_reply(json.loads(kept.answer), kept.status_code, {"Idempotency-Replayed": "true"})
-    job, deduplicated = service.put_job(session, params, actor=actor, binding_of=request.app.state.binding_of)
+    job, deduplicated = service.put_job(
+        session,
+        params,
+        actor=caller.actor,
+        binding_of=request.app.state.binding_of,
+        max_active=_settings(request).max_active_jobs,
+    )
     status_code, body = _answer(job, deduplicated)
     if idempotency_key:
         service.keep_answer(session, idempotency_key, params, status_code, body)
@@ -77,19 +103,20 @@ def _job_reply(body: dict[str, Any], status_code: int, headers: dict[str, str] |
     responses=_LISTED | documented(BadRequest, BadCursor),
 )
 def list_jobs(
-    which: Annotated[JobFilter, Query()], request: Request, response: Response, session: Transaction, _: Caller
+    which: Annotated[JobFilter, Query()], request: Request, response: Response, session: Transaction, _: Reader
 ) -> JobsOut:
     """Jobs, newest first. Pages stay stable while jobs arrive: new ones stand before the first page."""
+    size = _page_size(which, _settings(request).max_page_size)
     found = store.newest(
         session,
-        limit=which.limit + 1,
+        limit=size + 1,
         before=cursor.read(which.cursor) if which.cursor else None,
         states=which.status,
         year_month=which.year_month,
         prefix=which.prefix,
     )
-    page = found[: which.limit]
-    next_cursor = cursor.written(page[-1]) if len(found) > which.limit else None
+    page = found[:size]
+    next_cursor = cursor.written(page[-1]) if len(found) > size else None
     if next_cursor:
         query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
         response.headers["Link"] = f'</jobs?{urlencode([*query, ("cursor", next_cursor)])}>; rel="next"'
@@ -97,7 +124,7 @@ def list_jobs(
 
 
 @router.get("/jobs/{job_id}", operation_id="getJob", summary="Show a job", responses=documented(JobNotFound))
-def get_job(job_id: str, session: Transaction, _: Caller) -> JobOut:
+def get_job(job_id: JobId, session: Transaction, _: Reader) -> JobOut:
     """A job as the database has it, so that it answers when the executor does not."""
     return JobOut.of(service.get_job(session, job_id))
 
@@ -108,7 +135,7 @@ def get_job(job_id: str, session: Transaction, _: Caller) -> JobOut:
     summary="Tell a job's history",
     responses=documented(JobNotFound),
 )
-def list_events(job_id: str, session: Transaction, _: Caller) -> EventsOut:
+def list_events(job_id: JobId, session: Transaction, _: Reader) -> EventsOut:
     """Every change of state: when, from, to, who, why."""
     service.get_job(session, job_id)
     return EventsOut(events=[EventOut.of(event) for event in store.events(session, job_id)])
@@ -121,12 +148,12 @@ def list_events(job_id: str, session: Transaction, _: Caller) -> EventsOut:
     responses=documented(JobNotFound, BadRequest),
 )
 def read_logs(
-    job_id: str,
+    job_id: JobId,
     request: Request,
     session: Transaction,
-    _: Caller,
-    token: Annotated[str | None, Query(description="`nextToken` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    _: Reader,
+    token: Annotated[str | None, Query(description="`nextToken` of the page before", examples=["0"])] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Most lines of the page", examples=[100])] = 1000,
 ) -> LogsOut:
     """A page of the log of the job's last attempt, from its beginning."""
     job = service.get_job(session, job_id)
@@ -150,9 +177,9 @@ def read_logs(
     status_code=202,
     responses=documented(JobNotFound, JobEnded),
 )
-def cancel_job(job_id: str, session: Transaction, actor: Caller) -> JobOut:
+def cancel_job(job_id: JobId, session: Transaction, caller: Submitter) -> JobOut:
     """Stop a job. It ends as cancelled, unless it was about to publish: then it succeeds, and an event says so."""
-    return JobOut.of(service.cancel_job(session, job_id, actor=actor))
+    return JobOut.of(service.cancel_job(session, job_id, actor=caller.actor))
 
 
 @router.post(
@@ -161,10 +188,28 @@ def cancel_job(job_id: str, session: Transaction, actor: Caller) -> JobOut:
     summary="Retry a job",
     status_code=202,
     response_model=JobOut,
-    responses=_SUBMITTED | documented(JobNotFound, NotRetryable, PartitionBusy, PrefixBound),
+    responses=_SUBMITTED | documented(*_REFUSED, JobNotFound, NotRetryable),
 )
-def retry_job(job_id: str, request: Request, session: Transaction, actor: Caller) -> Response:
+def retry_job(job_id: JobId, request: Request, session: Transaction, caller: Submitter) -> Response:
     """A new job like this failed or cancelled one; it goes on from the days that are staged already."""
-    job, deduplicated = service.retry_job(session, job_id, actor=actor, binding_of=request.app.state.binding_of)
+    job, deduplicated = service.retry_job(
+        session,
+        job_id,
+        actor=caller.actor,
+        binding_of=request.app.state.binding_of,
+        max_active=_settings(request).max_active_jobs,
+    )
     status_code, body = _answer(job, deduplicated)
     return _job_reply(body, status_code)
+
+
+def _page_size(which: JobFilter, most: int) -> int:
+    if "limit" in which.model_fields_set and which.limit > most:
+        fault = f"a page has at most {most} jobs; follow `nextCursor` for more"
+        raise BadRequest(f"limit: {fault}", errors=[{"field": "limit", "message": fault}])
+    return min(which.limit, most)
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings

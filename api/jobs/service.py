@@ -1,6 +1,7 @@
 """What may be asked of jobs, and by which rules."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -8,17 +9,21 @@ from sqlmodel import Session
 
 from api import db
 from api.jobs import store
-from api.jobs.errors import JobEnded, JobNotFound, KeyReused, NotRetryable, PartitionBusy, PrefixBound
+from api.jobs.errors import JobEnded, JobNotFound, KeyReused, NotRetryable, PartitionBusy, PrefixBound, TooManyJobs
 from api.jobs.models import IdempotencyKey, Job, is_job_id, new_job_id
 from api.jobs.states import JobState
+from api.logs import request_id
 from worker.contract.documents import DatasetBinding
 from worker.contract.job import JobParams
 from worker.contract.layout import default_prefix
+from worker.contract.logs import JOB_ID
 
 BindingOf = Callable[[Session, str], DatasetBinding | None]
 """What a prefix is bound to, as far as the archive knows."""
 
 _CANCEL_ATTEMPTS = 5
+
+logger = logging.getLogger(__name__)
 
 
 def get_job(session: Session, job_id: str) -> Job:
@@ -37,11 +42,12 @@ def put_job(
     actor: str,
     binding_of: BindingOf,
     retry_of: Job | None = None,
+    max_active: int | None = None,
 ) -> tuple[Job, bool]:
     """Record a job; the second value says that an equal one is active and was returned instead.
 
     Raises:
-        PartitionBusy, PrefixBound
+        PartitionBusy, PrefixBound, TooManyJobs
     """
     bound_to = binding_of(session, params.prefix)
     # Two requests for one prefix wait for each other: the first one's job reserves the prefix, whatever its month.
@@ -51,6 +57,7 @@ def put_job(
         _require_equal(active, text)
         return active, True
     _require_binding(session, params, bound_to)
+    _require_room(session, max_active)
     job_id = new_job_id()
     job = Job(
         id=job_id,
@@ -59,10 +66,21 @@ def put_job(
         params=text,
         stage_id=retry_of.stage_id if retry_of else job_id,
         retry_of=retry_of.id if retry_of else None,
+        created_by=actor,
+        request_id=request_id.get(),
         created_at=db.now(),
     )
     store.add(session, job, actor=actor, reason=f"retry of {retry_of.id}" if retry_of else "requested")
+    logger.info("job recorded", extra={"action": "put", JOB_ID: job_id, "who": actor})
     return job, False
+
+
+def _require_room(session: Session, most: int | None) -> None:
+    """Requests that arrive at the same moment may go beyond it by as many as they are."""
+    if most is not None and (active := store.count_active(session)) >= most:
+        raise TooManyJobs(
+            f"{active} jobs have not ended, and the service takes {most} at a time. Wait until some have ended."
+        )
 
 
 def _require_equal(active: Job, text: str) -> None:
@@ -125,11 +143,13 @@ def _try_cancel(session: Session, job: Job, actor: str) -> bool:
     return True
 
 
-def retry_job(session: Session, job_id: str, *, actor: str, binding_of: BindingOf) -> tuple[Job, bool]:
+def retry_job(
+    session: Session, job_id: str, *, actor: str, binding_of: BindingOf, max_active: int | None = None
+) -> tuple[Job, bool]:
     """A new job like this one, which shares its staged days.
 
     Raises:
-        JobNotFound, NotRetryable, PartitionBusy, PrefixBound
+        JobNotFound, NotRetryable, PartitionBusy, PrefixBound, TooManyJobs
     """
     job = get_job(session, job_id)
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
@@ -138,7 +158,7 @@ def retry_job(session: Session, job_id: str, *, actor: str, binding_of: BindingO
             "To harvest the month again, submit a new job.",
             jobId=job.id,
         )
-    return put_job(session, job.request, actor=actor, binding_of=binding_of, retry_of=job)
+    return put_job(session, job.request, actor=actor, binding_of=binding_of, retry_of=job, max_active=max_active)
 
 
 def answered(session: Session, key: str, params: JobParams) -> IdempotencyKey | None:

@@ -127,8 +127,24 @@ def counts(session: Session) -> dict[JobState, int]:
     return {JobState(state): count for state, count in found}
 
 
+def count_active(session: Session) -> int:
+    return session.exec(select(func.count()).select_from(Job).where(col(Job.ended_at).is_(None))).one()
+
+
+def failures(session: Session) -> dict[str, int]:
+    """Failed jobs by failure code."""
+    query = select(Job.failure_code, func.count()).where(Job.state == JobState.FAILED)
+    return {code or "": count for code, count in session.exec(query.group_by(col(Job.failure_code)))}
+
+
 def oldest_active(session: Session) -> datetime | None:
     return session.exec(select(func.min(Job.created_at)).where(col(Job.ended_at).is_(None))).one()
+
+
+def oldest_waiting(session: Session) -> datetime | None:
+    """Since when the job that has waited longest for its first attempt waits."""
+    waiting = select(func.min(Job.submitted_at)).where(Job.state == JobState.SUBMITTED, col(Job.started_at).is_(None))
+    return session.exec(waiting).one()
 
 
 def idempotent_answer(session: Session, key: str) -> IdempotencyKey | None:

@@ -53,3 +53,28 @@ def test_an_older_database_is_refused_until_migrated(empty: Engine) -> None:
     """A service that does not migrate by itself names the command that does."""
     with pytest.raises(StartRefused, match="python -m api migrate"):
         migrate.require_current(empty)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_migration_beside_another_gives_up(empty: Engine) -> None:
+    """Its turn does not come while another one is at it: it ends with a word instead of waiting, and changes nothing."""
+    with empty.connect() as other:
+        other.execute(text("SELECT pg_advisory_lock(hashtextextended('hls:migrate', 0))"))
+        with pytest.raises(StartRefused, match=r"gave up: somebody else holds a lock.*migrate` again"):
+            migrate.upgrade(empty, lock_seconds=0.1)
+        assert inspect(empty).get_table_names() == []
+        other.execute(text("SELECT pg_advisory_unlock_all()"))
+    migrate.upgrade(empty)
+    migrate.require_current(empty)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_migration_beside_a_long_transaction_gives_up(engine: Engine) -> None:
+    """A table that somebody reads is not waited for, as everybody behind the migration would wait too; what it had
+    done by then is undone."""
+    with engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM datasets"))
+        with pytest.raises(StartRefused, match="Nothing was changed"):
+            migrate.downgrade(engine, "base", lock_seconds=0.1)
+    migrate.require_current(engine)
+    migrate.check(engine)

@@ -17,12 +17,12 @@ from months import finished
 from tests.containers.conftest import ITEMS, Chain, Engine, until
 from worker.contract import compute
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-COMMANDS = re.findall(r"^aws batch submit-job (?:.*\\\n)*.*$", README, re.MULTILINE)
+BATCH = (Path(__file__).parents[2] / "docs/batch.md").read_text()
+COMMANDS = re.findall(r"^aws batch submit-job (?:.*\\\n)*.*$", BATCH, re.MULTILINE)
 
 
 def parameters_of(command: str) -> dict[str, str]:
-    """The parameters of a command of the README, read by other means than the AWS command line's."""
+    """The parameters of a command of docs/batch.md, read by other means than the AWS command line's."""
     words = shlex.split(command)
     pairs = re.findall(r'(\w+)=("[^"]*"|[^,]*)', words[words.index("--parameters") + 1])
     return {name: value.strip('"') for name, value in pairs}
@@ -78,7 +78,7 @@ def test_a_month_over_http(chain: Chain, engine: Engine) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["world", "box"])
 def test_straight_to_the_queue(chain: Chain, command: str) -> None:
-    """The README's commands, word for word but for the bucket, are run by the AWS command line; the partition shows up
+    """The commands of docs/batch.md, word for word but for the bucket, are run by the AWS command line; the partition shows up
     in the catalogue by itself."""
     wanted = parameters_of(command)
     submitted(command.replace("BUCKET", chain.bucket), chain.environment)

@@ -6,11 +6,19 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from lives import Lives, launching
 
 from hls.client import Client
 from hls.processes import server
 
 Opener = Callable[[str], AbstractContextManager[Client]]
+
+
+@pytest.fixture(scope="session")
+def lives() -> Iterator[Lives]:
+    """Starts processes of the service that begin at once."""
+    with launching() as lives:
+        yield lives
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from batch_service import Service, batch_environment, ended_jobs, service, submit
 from batch_stand_in import BatchStandIn, Faults
 from batch_story import check_published_once, check_told_once, months
+from lives import Lives
 
 if TYPE_CHECKING:
     from tests.conftest import S3Server
@@ -20,17 +21,16 @@ FAULTS = Faults(
 """Lists lag behind the time after which a submission is sent again, so that doubles happen."""
 
 
-@pytest.mark.timeout(300)  # it starts the service six times, on a machine that others may use
 @pytest.mark.parametrize(
-    ("count", "kills"), [(15, 5), pytest.param(200, 100, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+    ("count", "kills"), [(15, 5), pytest.param(200, 100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
 )
-def test_killed_at_random_moments(count: int, kills: int, s3_server: "S3Server", tmp_path: Path) -> None:
+def test_killed_at_random_moments(count: int, kills: int, s3_server: "S3Server", lives: Lives, tmp_path: Path) -> None:
     """Every job ends and succeeds, every partition is published once, and of a double one run publishes and the
     others are terminated or give way; no state is told twice."""
     stand_in, wanted, moments = BatchStandIn(FAULTS), months(count), random.Random(count)
     with batch_environment(stand_in, s3_server.environment, s3_server.make_bucket()) as environment:
         environment["HLS_DATA_DIR"] = str(tmp_path)
-        with service(environment, tmp_path / "log") as killed:
+        with service(lives, environment, tmp_path / "log") as killed:
             left = iter(wanted)
             todo: list[tuple[str, str]] = []
             for _ in range(kills):

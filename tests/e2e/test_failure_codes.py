@@ -13,6 +13,7 @@ import pytest
 from batch_runs import Plan
 from batch_service import batch_environment, ended_jobs, service, submit
 from batch_stand_in import AwsFault, BatchStandIn
+from lives import Lives
 from staged_days import partition_file, provenance_of
 
 from storage import StorageError
@@ -134,7 +135,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(s3_server: "S3Server", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def told(s3_server: "S3Server", lives: Lives, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """All the cases side by side in one service, which is what keeps this short."""
     stand_in, bucket, folder = BatchStandIn(), s3_server.make_bucket(), tmp_path_factory.mktemp("service")
     stand_in.plans = {prefix: case.plan for prefix, case in CASES.items()}
@@ -142,7 +143,9 @@ def told(s3_server: "S3Server", tmp_path_factory: pytest.TempPathFactory) -> Ite
     stand_in.refusals["refused"] = AwsFault(400, "ClientException", "the parameters are too long")
     with (
         batch_environment(stand_in, s3_server.environment, bucket) as environment,
-        service({**environment, "HLS_DATA_DIR": str(folder), "HLS_LOST_SECONDS": "1"}, folder / "log") as running,
+        service(
+            lives, {**environment, "HLS_DATA_DIR": str(folder), "HLS_LOST_SECONDS": "1"}, folder / "log"
+        ) as running,
     ):
         standing = RunParams(year_month=MONTH, prefix="would-shrink", job_id="before", destination=f"s3://{bucket}")
         published_elsewhere(S3Store(bucket), standing, items=5)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from staged_days import partition_file, provenance_of
 
@@ -20,6 +20,9 @@ from worker.contract.exits import ExitCode
 from worker.contract.job import RunParams
 from worker.errors import RunError
 from worker.publish import Publisher
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 EXITED = "Essential container in task exited"
 STARTED, ENDED = ("STARTING", "RUNNING"), ("SUCCEEDED", "FAILED")
@@ -55,6 +58,7 @@ class Run:
     parameters: dict[str, str]
     tags: dict[str, str]
     plan: Plan
+    client: "S3Client"
     listed_from: float
     """On the monotonic clock: `ListJobs` lags."""
     created: float = field(default_factory=time.time)
@@ -129,7 +133,7 @@ class Run:
 
     def _work(self, params: RunParams) -> None:
         """Decision, partition and result as the worker writes them, with no harvest before."""
-        store = _Recorded(params.destination.removeprefix("s3://"), self.publications)
+        store = _Recorded(params.destination.removeprefix("s3://"), self.client, self.publications)
         publisher = Publisher(store, params, self.ref)
         begun = publisher.begin()
         if publisher.finished(begun) is not None:
@@ -148,8 +152,8 @@ class Run:
 class _Recorded(S3Store):
     """A bucket that notes every partition that was really put."""
 
-    def __init__(self, bucket: str, publications: list[str]) -> None:
-        super().__init__(bucket)
+    def __init__(self, bucket: str, client: "S3Client", publications: list[str]) -> None:
+        super().__init__(bucket, client)
         self._publications = publications
 
     def publish(self, key: str, path: Path, *, expected: str | None) -> str:

@@ -2,21 +2,24 @@
 
 import json
 import os
-import subprocess
-import sys
+import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from batch_stand_in import BatchStandIn
+from lives import Lives
 
 from api.settings import ENV_PREFIX
 
 Environment = dict[str, str]
+
+_TLS = ssl.create_default_context()
+"""Made once: httpx makes one for each call otherwise, at the price of many calls, though none here uses it."""
 
 
 @contextmanager
@@ -41,33 +44,30 @@ def _settings(**values: object) -> Environment:
 
 
 class Service:
-    """One process of the service, `python -m api` or `python -m api.reconciler`, and its lives one after another."""
+    """One process of the service, and its lives one after another."""
 
-    def __init__(self, environment: Environment, log: Path, *, module: str = "api") -> None:
-        self._environment = environment
-        self._command = [sys.executable, "-m", module]
+    def __init__(self, lives: Lives, environment: Environment, log: Path, *arguments: str) -> None:
+        self._lives = lives
+        self._environment = {**os.environ, **environment}
+        self._arguments = arguments
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: int | None = None
         self._from = 0
 
     def start(self) -> None:
         self._from = self._log.stat().st_size if self._log.exists() else 0
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command, stdout=output, stderr=output, env={**os.environ, **self._environment}
-            )
+        self._process = self._lives.start(self._arguments, self._environment, self._log)
 
     def kill(self) -> None:
         """As `kill -9`; nothing where it does not run."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            self._lives.kill(self._process)
             self._process = None
 
     @property
     def printed(self) -> str:
         """By its last life."""
-        return self._log.read_bytes()[self._from :].decode()
+        return self._log.read_bytes()[self._from :].decode() if self._log.exists() else ""
 
     def says(self, word: str, seconds: float = 60) -> str:
         """The line with this word, once it is printed."""
@@ -77,7 +77,7 @@ class Service:
             if lines:
                 return lines[0]
             assert self._process is not None, "it was never started"
-            assert self._process.poll() is None, self.printed[-2000:]
+            assert self._lives.is_alive(self._process), self.printed[-2000:]
             time.sleep(0.02)
         raise AssertionError(f"no {word} within {seconds} s: {self.printed[-2000:]}")
 
@@ -87,12 +87,13 @@ class Service:
 
 
 @contextmanager
-def service(environment: Environment, log: Path, *, module: str = "api") -> Iterator[Service]:
-    """A service that is killed at the end; start it first."""
-    with ExitStack() as stack:
-        made = Service(environment, log, module=module)
-        stack.callback(made.kill)
+def service(lives: Lives, environment: Environment, log: Path, *arguments: str) -> Iterator[Service]:
+    """`python -m api ARGUMENTS`, killed at the end; start it first."""
+    made = Service(lives, environment, log, *arguments)
+    try:
         yield made
+    finally:
+        made.kill()
 
 
 def submit(url: str, prefix: str, month: str) -> dict[str, Any] | None:
@@ -103,6 +104,7 @@ def submit(url: str, prefix: str, month: str) -> dict[str, Any] | None:
             json={"yearMonth": month, "prefix": prefix},
             headers={"Idempotency-Key": f"{prefix}/{month}"},
             timeout=30,
+            verify=_TLS,
         )
     except httpx.TransportError:
         return None
@@ -118,7 +120,7 @@ def all_jobs(url: str) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        reply = httpx.get(f"{url}/jobs", params={"limit": 500, **cursor}, timeout=60)
+        reply = httpx.get(f"{url}/jobs", params={"limit": 500, **cursor}, timeout=60, verify=_TLS)
         page = reply.raise_for_status().json()
         jobs += page["jobs"]
         if page["nextCursor"] is None:
@@ -126,13 +128,16 @@ def all_jobs(url: str) -> list[dict[str, Any]]:
         cursor = {"cursor": page["nextCursor"]}
 
 
-def ended_jobs(url: str, seconds: float = 120) -> list[dict[str, Any]]:
-    """Every job, once all have ended."""
-    deadline = time.monotonic() + seconds
+def ended_jobs(url: str, patience: float = 120) -> list[dict[str, Any]]:
+    """Every job, once all have ended; gives up where none ends for so many seconds."""
+    left, deadline = None, 0.0
     while True:
         jobs = all_jobs(url)
         waiting = [job for job in jobs if job["endedAt"] is None]
         if not waiting:
             return jobs
-        assert time.monotonic() < deadline, [(job["id"], job["status"], job["message"]) for job in waiting]
+        if len(waiting) != left:
+            left, deadline = len(waiting), time.monotonic() + patience
+        some = [(job["id"], job["status"], job["message"]) for job in waiting[-5:]]
+        assert time.monotonic() < deadline, f"{left} jobs do not end, such as {some}"
         time.sleep(0.2)

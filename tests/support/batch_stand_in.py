@@ -14,12 +14,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import boto3
 from batch_runs import Plan, Run
+from botocore.config import Config
 
 from worker.contract import compute
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _LIST_PAGE = 2
 _DEFINITION = f"arn:aws:batch:us-east-1:123456789012:job-definition/{compute.JOB_DEFINITION}:1"
@@ -68,6 +74,7 @@ class BatchStandIn:
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._slots = ThreadPoolExecutor(slots)
+        self._s3 = Config(max_pool_connections=slots)
 
     @contextmanager
     def serving(self) -> Iterator[str]:
@@ -84,6 +91,13 @@ class BatchStandIn:
             for run in self.runs.values():
                 run.stop.set()
             self._slots.shutdown()
+            if self.runs:
+                self._client.close()
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        """Of all workers: each one's own would cost more than all that it does."""
+        return boto3.Session().client("s3", config=self._s3)
 
     def answer(self, path: str, target: str, body: dict[str, Any]) -> dict[str, Any]:
         """Raises `AwsFault` and `_HungUp`."""
@@ -110,6 +124,7 @@ class BatchStandIn:
                 parameters=body["parameters"],
                 tags=body["tags"],
                 plan=self.plans.get(prefix, Plan()),
+                client=self._client,
                 listed_from=time.monotonic() + self._random.uniform(0, self.faults.list_lag),
             )
             self.runs[run.ref] = run

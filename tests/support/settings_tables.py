@@ -1,4 +1,4 @@
-"""The README's tables of settings, made from the settings classes. `make docs` writes them; a test compares them."""
+"""The PAGE's tables of settings, made from the settings classes. `make docs` writes them; a test compares them."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 from api.settings import settings_table
 from worker.settings import WorkerSettings
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/settings.md"
 
 
 def tables() -> dict[str, str]:
@@ -38,4 +38,4 @@ def _table(rows: Iterable[tuple[str, str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    PAGE.write_text(filled(PAGE.read_text()))

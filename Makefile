@@ -67,12 +67,24 @@ test-containers: install images  ## the real chain, with both images; needs a co
 	$(BIN)/pytest -m containers --timeout 600 tests/containers $(ARGS)
 
 # ITEMS and RUNS size a benchmark, ONLY=... chooses a part (--help), JSON=FILE writes the figures to a file too.
-BENCH = $(BIN)/python -m benchmarks.$(1) $(if $(ITEMS),--items $(ITEMS)) $(if $(RUNS),--runs $(RUNS)) \
+BENCH = PYTHONPATH=tests/support $(BIN)/python -m benchmarks.$(1) $(if $(ITEMS),--items $(ITEMS)) $(if $(RUNS),--runs $(RUNS)) \
 	$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 .PHONY: bench-harvest
 bench-harvest: install  ## a month to one file: the worker beside its peers
 	$(call BENCH,harvest)
+
+.PHONY: bench-memory
+bench-memory: install  ## the worker's peak memory as the month grows, and a month under Batch's hard limits
+	$(call BENCH,memory)
+
+.PHONY: bench-files
+bench-files: install  ## the file: its size beside its peers', the bytes that queries read, what checkers say
+	$(call BENCH,files)
+
+.PHONY: bench-source
+bench-source: install  ## how near the worker comes to what a slow, rate-limited source allows
+	$(call BENCH,source)
 
 .PHONY: bench-api
 bench-api: install  ## the service under 50 clients, and a sweep of the reconciler over ITEMS jobs

@@ -27,10 +27,8 @@ CANONICAL_CUT = Struct(
 
 _JSON_COLUMNS = "hls:json_columns"
 _MOULDS = "hls:moulds"
-_ROWS_CUT, _ROWS_WHOLE = (
-    1000,
-    100,
-)  # in a row group: about half a MiB, or one; so much of each file is in memory at once
+_ROWS_CUT, _ROWS_WHOLE = 4000, 100
+"""In a row group: one or two MiB. So much of each file is in memory at once."""
 
 
 @dataclass(frozen=True)

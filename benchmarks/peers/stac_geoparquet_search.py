@@ -1,4 +1,4 @@
-"""A month by pystac-client and stac-geoparquet, as their documentation has it.
+"""A month by pystac-client and stac-geoparquet, as their documentation has it for items whose columns differ.
 
 `python -m benchmarks.peers.stac_geoparquet_search [--no-collector] URL DATETIME COLLECTIONS FILE`
 """
@@ -19,7 +19,7 @@ def main() -> None:
         arguments = arguments[1:]
     url, interval, collections, file = arguments
     search = Client.open(url).search(collections=collections.split(","), datetime=interval, limit=PAGE_LIMIT)
-    parse_stac_items_to_parquet(search.items_as_dicts(), output_path=file, compression="zstd")
+    parse_stac_items_to_parquet(search.items_as_dicts(), output_path=file, schema="ChunksToDisk", compression="zstd")
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def source() -> Iterator[Running]:
 def settings(source: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
     """Slices so small that every day is cut."""
     source.log.clear()
-    monkeypatch.setattr("worker.source.search.SPLIT_ABOVE", 3)
-    monkeypatch.setattr("worker.source.slices.SLICE_ITEMS", 2)
+    for name, items in {"SPLIT_ABOVE": 3, "SPLIT_DAY_ABOVE": 3, "SLICE_ITEMS": 2}.items():
+        monkeypatch.setattr(f"worker.source.slices.{name}", items)
     return WorkerSettings(stac_api_url=source.url, temp_dir=tmp_path / "temporary", **QUICK)
 
 

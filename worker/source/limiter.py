@@ -16,6 +16,7 @@ _BACK_OFF = 0.75
 _PROBE_AFTER = 30.0
 _PROBE_AFTER_MAX = 480.0
 _SAME_HEIGHT = 1.25
+_LOWEST_HEIGHT = 0.8
 
 
 class Stopped(Exception):
@@ -34,6 +35,7 @@ class Limiter:
         self._outage = False
         self._height: float | None = None  # where it fell, and since when it is remembered
         self._remembered_when = 0.0
+        self._too_high = 0.0
         self._probe_after = _PROBE_AFTER
         self._in_flight = 0
         self._closed_until = 0.0
@@ -99,15 +101,19 @@ class Limiter:
             self._condition.notify_all()
 
     def _remember(self, now: float) -> None:
-        """Take this for the height that the source bears, unless an earlier one still holds.
+        """Take this for the height that the source bears; while an earlier one holds, that was a little too high.
 
-        If each fall counted, failures that have nothing to do with the load would bring the height down to one.
+        If each fall counted in full, failures that have nothing to do with the load would bring the height down to one.
         """
-        if self._holds(now) or self._limit < 2:
+        if self._holds(now):
+            if self._limit > self._bound() - 1:
+                self._too_high = min(self._too_high + 1, (1 - _LOWEST_HEIGHT) * (self._height or 0))
+            return
+        if self._limit < 2:
             return
         same = self._height is not None and self._height / _SAME_HEIGHT <= self._limit <= self._height * _SAME_HEIGHT
         self._probe_after = min(2 * self._probe_after, _PROBE_AFTER_MAX) if same else _PROBE_AFTER
-        self._height, self._remembered_when = self._limit, now
+        self._height, self._remembered_when, self._too_high = self._limit, now, 0.0
 
     def _holds(self, now: float) -> bool:
         return self._height is not None and now - self._remembered_when <= self._probe_after
@@ -116,4 +122,4 @@ class Limiter:
         """Just below where the source complained, until it is time to try again."""
         if self._height is None or not self._holds(self._clock()):
             return float(self._ceiling)
-        return max(1.0, self._height - 1)
+        return max(1.0, self._height - 1 - self._too_high)

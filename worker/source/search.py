@@ -9,7 +9,7 @@ from worker.source.http import PatientSession
 from worker.source.limiter import Stopped
 from worker.source.page import Page
 from worker.source.retry import Refusal
-from worker.source.slices import SPLIT_ABOVE, Slice
+from worker.source.slices import Slice
 from worker.source.stac_io import Doubtful, PatientIO
 from worker.source.watch import Watch
 
@@ -83,7 +83,7 @@ class Searcher:
 
         def accept(page: Page) -> None:
             matched = found.count(page)
-            if not found.pages and matched is not None and matched > SPLIT_ABOVE and part.divisible:
+            if not found.pages and matched is not None and part.holds_too_much(matched):
                 raise _Divide(matched)
             found.take(page)
 

@@ -8,13 +8,17 @@ from itertools import pairwise
 from worker.contract.bbox import BBox
 from worker.contract.month import day_bounds
 
-SPLIT_ABOVE = 1000
-"""Items above which a search is cut into several: paging is serial, so speed comes from more, narrower searches."""
+SPLIT_ABOVE, SPLIT_DAY_ABOVE = 1000, 300
+"""Items above which a part of a day, and a whole one, is cut into several searches: paging is serial, so speed comes
+from more, narrower searches, but each cut costs the page that told the count."""
 
 SLICE_ITEMS = 500
 """Items aimed at in each part: five pages of CMR-STAC."""
 
-_SHORTEST = timedelta(seconds=1)
+_FEW, _SMALL_SLICE_ITEMS = 4, 200
+"""A search of less is cut into this many parts, or of that many items: a small day has as many requests in flight."""
+
+_SHORTEST, _DAY = timedelta(seconds=1), timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,16 @@ class Slice:
         """The closed `datetime` interval that is searched, RFC 3339; what lies at its end belongs to the next slice."""
         return f"{_rfc3339(self.start)}/{_rfc3339(self.end)}"
 
-    @property
-    def divisible(self) -> bool:
-        return self.end - self.start >= 2 * _SHORTEST
+    def holds_too_much(self, matched: int) -> bool:
+        """Whether it is worth cutting, and can be."""
+        length = self.end - self.start
+        return length >= 2 * _SHORTEST and matched > (SPLIT_ABOVE if length < _DAY else SPLIT_DAY_ABOVE)
 
     def divided(self, matched: int) -> list["Slice"]:
-        """Equal parts of whole seconds, of about `SLICE_ITEMS` each if the matched items are spread evenly."""
+        """Equal parts of whole seconds, of at most about `SLICE_ITEMS` each if the matched items are spread evenly."""
         seconds = int((self.end - self.start) / _SHORTEST)
-        parts = min(math.ceil(matched / SLICE_ITEMS), seconds)
+        wanted = max(math.ceil(matched / SLICE_ITEMS), min(_FEW, math.ceil(matched / _SMALL_SLICE_ITEMS)))
+        parts = min(wanted, seconds)
         cuts = [self.start + timedelta(seconds=seconds * part // parts) for part in range(parts)] + [self.end]
         return [replace(self, start=start, end=end) for start, end in pairwise(cuts)]
 

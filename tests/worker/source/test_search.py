@@ -19,7 +19,7 @@ from sample.server import Running, running
 from worker.errors import Incomplete
 from worker.items.convert import Converter
 from worker.source.limiter import START
-from worker.source.slices import SPLIT_ABOVE
+from worker.source.slices import SPLIT_DAY_ABOVE
 
 from .conftest import Serving
 
@@ -98,16 +98,16 @@ def test_a_source_that_bears_little(source: Running, archive: Archive) -> None:
 
 
 def test_a_large_day_is_cut_into_slices(archive: Archive) -> None:
-    """More than a thousand items are searched side by side in parts of the day, without gap or double."""
+    """Many items are searched side by side in parts of the day, without gap or double."""
     catalog = Catalog.generated(items_per_month=62_000, seed=3, until=date(2024, 1, 1))
     with running(catalog) as large:
         result = archive.harvest(large.url, MONTH, collections=["HLSS30_2.0"])
         intervals = {record.parameters["datetime"] for record in large.log.searches()}
-    assert result.items > SPLIT_ABOVE
+    assert result.items > SPLIT_DAY_ABOVE
     assert archive.digests(MONTH) == digests(item for item in catalog.month(MONTH) if "S30" in item["collection"])
     parts = sorted(interval.split("/") for interval in intervals if interval.startswith("2024-01-01"))
     whole, *parts = sorted(parts, key=lambda part: (part[0], -len(intervals), part[1] != "2024-01-02T00:00:00Z"))
-    assert len(parts) == 3
+    assert len(parts) == 4
     assert all(a[1] == b[0] for a, b in pairwise(sorted(parts)))
     assert [parts[0][0], parts[-1][1]] == whole
 

@@ -1,6 +1,8 @@
 """Statistics of one Parquet file. All DuckDB lives in this folder; it knows neither FastAPI nor database sessions."""
 
 import tempfile
+from contextlib import ExitStack
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -25,21 +27,16 @@ class Unreadable(Exception):
 
 
 class Engine:
-    """One DuckDB for the process. Each call has a cursor of its own, because connections are not safe across threads."""
+    """One DuckDB for the process, opened by the first call, so that who never asks leaves no directory behind.
+
+    Each call has a cursor of its own, because connections are not safe across threads.
+    """
 
     def __init__(self, *, memory_limit: str = "512MB", threads: int = 2) -> None:
-        self._spill = tempfile.TemporaryDirectory(prefix="hls-duckdb-")
-        self._connection = duckdb.connect(
-            config={
-                "memory_limit": memory_limit,
-                "threads": threads,
-                "temp_directory": self._spill.name,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        self._connection.execute("SET GLOBAL enable_external_access = false")  # files are opened by pyarrow alone
+        self._limits: dict[str, str | int] = {"memory_limit": memory_limit, "threads": threads}
+        self._opening = Lock()
+        self._resources = ExitStack()
+        self._connection: duckdb.DuckDBPyConnection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -50,8 +47,22 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
-        self._spill.cleanup()
+        self._resources.close()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection.cursor()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        spill = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="hls-duckdb-"))
+        offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        connection = duckdb.connect(config={**self._limits, **offline, "temp_directory": spill})
+        self._resources.callback(connection.close)
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL enable_external_access = false")  # files are opened by pyarrow alone
+        return connection
 
     def statistics(self, uri: str, month: Month) -> Statistics:
         """Read the file at a path or an `s3://` URI, once; safe to call from several threads.
@@ -60,7 +71,7 @@ class Engine:
             Unreadable: there is no such file, or it is no Parquet file that can be read.
         """
         try:
-            with parquet_file(uri) as file, self._connection.cursor() as cursor:
+            with parquet_file(uri) as file, self._cursor() as cursor:
                 told = _load(cursor, file)
                 return _statistics(cursor, file, month, told)
         except (pa.ArrowException, OSError, duckdb.Error, UnicodeDecodeError) as error:

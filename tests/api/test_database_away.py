@@ -1,4 +1,4 @@
-"""The database goes away under load for ten seconds, and comes back."""
+"""The database goes away under load, for ten seconds at full size, and comes back."""
 
 import threading
 import time
@@ -15,7 +15,6 @@ from api.executors.memory import MemoryExecutor
 from api.settings import Settings
 from tests.api.conftest import Serve
 
-AWAY_SECONDS = 10
 CALLERS = 4
 
 
@@ -75,8 +74,9 @@ def _until(client: httpx.Client, status: int, seconds: float = 60) -> dict[str, 
     return told
 
 
+@pytest.mark.parametrize("away", [2, pytest.param(10, marks=pytest.mark.soak)], ids=["small", "full"])
 def test_the_service_recovers_by_itself(
-    server: Server, settings: Settings, executor: MemoryExecutor, serve: Serve
+    server: Server, settings: Settings, executor: MemoryExecutor, serve: Serve, away: int
 ) -> None:
     """503 with problem+json and nothing else while it is away; /readyz says what is missing, /healthz goes on; afterwards
     every job that was taken is there, with its first event, and was submitted once."""
@@ -96,7 +96,7 @@ def test_the_service_recovers_by_itself(
         told = _until(client, 503)
         assert told["database"] == {"ok": False, "detail": "it does not answer; the log has the details"}
         assert client.get("/healthz").status_code == 200
-        time.sleep(max(0, stopped + AWAY_SECONDS - time.monotonic()))
+        time.sleep(max(0, stopped + away - time.monotonic()))
         server.start()
         _until(client, 200)
         time.sleep(1)

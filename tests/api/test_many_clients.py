@@ -154,7 +154,7 @@ def _with_guessers(url: str, rate: float, measure: Callable[[], float]) -> tuple
 def test_guessing_slows_nobody(tmp_path: Path) -> None:
     """Wrong keys at 200 a second change the median latency of a valid caller by less than a quarter.
 
-    Measured in turns, because machines have other things to do; the better half of the turns counts.
+    Measured in turns, because machines have other things to do; the median of all turns counts.
     """
     ratios, statuses = [], Counter[int]()
     with _service(tmp_path) as service, _client(service.url, **{"X-API-Key": KEY}) as client:
@@ -167,4 +167,4 @@ def test_guessing_slows_nobody(tmp_path: Path) -> None:
             statuses += told
     rate = statuses.total() / (time.monotonic() - began) * 2
     print(f"ratios {[round(ratio, 2) for ratio in ratios]}; {rate:.0f} wrong keys a second: {dict(statuses)}")  # noqa: T201
-    assert median(sorted(ratios)[:5]) < 1.25
+    assert median(ratios) < 1.25

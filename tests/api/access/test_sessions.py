@@ -5,13 +5,13 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import FastAPI, Form, Request, Response
+from fastapi import FastAPI, Form
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlmodel import Session
 
 from api import db
-from api.access import keys, service, sessions, store
+from api.access import keys, service, store
 from api.access.callers import CSRF_HEADER, FormSubmitter, Reader, Submitter, Visitor
 from api.access.credentials import COOKIE, Access
 from api.access.models import ApiSession
@@ -22,18 +22,7 @@ from tests.api.conftest import Serve
 
 @pytest.fixture
 def client(app: FastAPI, serve: Serve) -> httpx.Client:
-    """A client of a service with a page in miniature."""
-
-    @app.post("/sign-in")
-    def sign_in(request: Request, response: Response, key: Annotated[str, Form()]) -> str | None:
-        signed_in = sessions.sign_in(request, key)
-        sessions.set_cookie(response, request, signed_in.token)
-        return signed_in.caller.name
-
-    @app.post("/sign-out")
-    def sign_out(request: Request, response: Response) -> None:
-        sessions.sign_out(request)
-        sessions.clear_cookie(response)
+    """A client of a service with routes of each kind beside the page's own."""
 
     @app.get("/page")
     def page(caller: Visitor) -> dict[str, str | None]:
@@ -56,7 +45,7 @@ def client(app: FastAPI, serve: Serve) -> httpx.Client:
 
 def signed_in(client: httpx.Client, key: str) -> str:
     """Signs the client in; gives the CSRF token."""
-    assert client.post("/sign-in", data={"key": key}).status_code == 200
+    assert client.post("/sign-in", data={"key": key}).status_code == 303
     return str(client.get("/page").json()["csrf"])
 
 

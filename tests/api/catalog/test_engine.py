@@ -268,7 +268,7 @@ def test_no_extension_and_no_file_is_within_reach_of_sql(duck: Engine, tmp_path:
     """DuckDB loads nothing from the network and opens no files: reading is pyarrow's business."""
     path = tmp_path / "data.parquet"
     path.write_bytes(parquet_bytes(rows_of(MONTH, 1)))
-    with duck._connection.cursor() as cursor:
+    with duck._cursor() as cursor:
         settings = (
             "SELECT current_setting('autoinstall_known_extensions'), current_setting('autoload_known_extensions')"
         )

@@ -10,6 +10,7 @@ from api.executors.base import RunState
 from api.executors.memory import MemoryExecutor
 from api.jobs.states import JobState
 from worker.contract import layout
+from worker.contract.logs import JOB_ID
 
 
 def test_a_pending_job_is_submitted_once(hand: Any, executor: MemoryExecutor) -> None:
@@ -221,4 +222,4 @@ def test_one_job_that_cannot_be_submitted_does_not_stop_the_others(
     hand.turn()
     assert hand.job(second).state is JobState.SUBMITTED
     assert hand.job(first).state is JobState.PENDING
-    assert any(record.__dict__.get("job") == first and record.exc_info for record in caplog.records)
+    assert any(record.__dict__.get(JOB_ID) == first and record.exc_info for record in caplog.records)

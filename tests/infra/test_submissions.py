@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import urllib.request
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -36,9 +37,10 @@ def batch(moto: str, default: Variant, monkeypatch: pytest.MonkeyPatch) -> "Iter
 
     monkeypatch.setitem(default_user_config, "batch", {"use_docker": False})
     monkeypatch.setattr(BatchSimpleBackend, "_mark_job_as_finished", wait)
+    urllib.request.urlopen(f"{moto}/moto-api/reset", data=b"").close()  # noqa: S310  our own server
     client, iam = boto3.client("batch"), boto3.client("iam")
     role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument='{"Statement": []}')["Role"]["Arn"]
-    machines = client.create_compute_environment(computeEnvironmentName="m", type="UNMANAGED", serviceRole=role)
+    machines = client.create_compute_environment(computeEnvironmentName="machines", type="UNMANAGED", serviceRole=role)
     queue = default.batch.only("AWS::Batch::JobQueue")
     client.create_job_queue(
         jobQueueName=queue["JobQueueName"],

@@ -50,7 +50,7 @@ def test_a_blocked_replacement_is_seen() -> None:
     """A repository with a name of ours could not change what is fixed when it is made."""
     made: Json = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": "ours"}}
     changed = {**made, "Properties": {**made["Properties"], "EncryptionConfiguration": {"EncryptionType": "KMS"}}}
-    assert blocked(made, changed) == ["EncryptionConfiguration"]
+    assert "EncryptionConfiguration" in {path.partition("/")[0] for path in blocked(made, changed)}
     assert blocked(made, made) == []
 
 

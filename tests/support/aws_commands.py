@@ -18,6 +18,9 @@ OF_ITS_OWN = {
 }
 """Commands that are no operation of an API, with their options."""
 
+_API_OF = {"s3api": "s3"}
+"""Where the command line has another name for an API."""
+
 
 def commands(document: str) -> Iterator[str]:
     """Each `aws` command of the document's shell blocks, those inside others included."""
@@ -36,7 +39,7 @@ def faults(command: str) -> list[str]:
     """What the AWS command line would not take."""
     words = shlex.split(re.sub(r"\$\([^()]*\)", "X", command))
     given = {word.partition("=")[0] for word in words if word.startswith("--")} - GLOBAL
-    service, operation = words[1], words[2]
+    service, operation = _API_OF.get(words[1], words[1]), words[2]
     if f"{service} {operation}" in OF_ITS_OWN:
         return sorted(given - OF_ITS_OWN[f"{service} {operation}"])
     if operation == "wait":
@@ -60,7 +63,6 @@ def _until_its_end(text: str) -> str:
     for place, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
-            depth += quote == '"' and text[place : place + 2] == "$("
         elif letter in "'\"":
             quote = letter
         elif letter == "(":

@@ -80,6 +80,7 @@ class Reporter:
         while True:
             self._write()
             if self._over.wait(_EVERY):
+                self._write()  # how far it came, for whoever looks at the job later
                 return
 
     def _write(self) -> None:

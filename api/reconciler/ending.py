@@ -13,6 +13,7 @@ from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.cancel import ACCEPTED, TOO_LATE, settle_cancel
 from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger
+from api.reconciler.progress import progress_of
 from api.reconciler.submit import best, stop_doubles
 from worker.contract import layout
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
@@ -129,6 +130,7 @@ def _facts(context: Context, job: Job, status: RunStatus | None) -> dict[str, An
     """What is known of the run and kept when the job ends; the log's last lines, because logs expire."""
     log_ref = (status.log_ref if status else None) or job.log_ref
     facts: dict[str, Any] = {"log_ref": log_ref, "log_tail": _tail(context, log_ref), "missing_since": None}
+    facts |= progress_of(context, job, at_the_end=True)
     if status is not None:
         facts |= {
             "native_status": status.native_status,

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from api import db
 from api.executors.base import ExecutorUnavailable, RunState, RunStatus
 from api.jobs import store as jobs
@@ -11,11 +9,8 @@ from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.context import Context, attempts_of, log, logger, passed_over
 from api.reconciler.ending import Ending, end
-from storage import NotFound, StorageError
-from worker.contract import layout
-from worker.contract.documents import Progress
+from api.reconciler.progress import progress_of
 from worker.contract.exits import FailureCode
-from worker.contract.logs import JOB_ID
 
 
 def watch_active(context: Context) -> None:
@@ -55,7 +50,7 @@ def _under_way(context: Context, job: Job, status: RunStatus) -> None:
     state = JobState.RUNNING if status.state is RunState.RUNNING else JobState.SUBMITTED
     values = {name: value for name, value in _facts(status).items() if getattr(job, name) != value}
     if state is JobState.RUNNING:
-        values |= _progress(context, job)
+        values |= progress_of(context, job)
     if state is job.state and not values:
         return
     with context.session() as session:
@@ -82,18 +77,3 @@ def _facts(status: RunStatus) -> dict[str, Any]:
         for name, value in (("log_ref", status.log_ref), ("definition", status.definition))
         if value is not None
     }
-
-
-def _progress(context: Context, job: Job) -> dict[str, Any]:
-    """The worker's own word on how far it is; read seldom, and no fault of the job where it cannot be read."""
-    if job.progress_read_at is not None and db.now() - job.progress_read_at < context.timings.progress:
-        return {}
-    read: dict[str, Any] = {"progress_read_at": db.now()}
-    try:
-        progress = Progress.from_json(context.store.get(layout.progress_key(job.id)))
-    except NotFound:
-        return read
-    except (StorageError, ValidationError) as error:
-        logger.warning("progress cannot be read: %s", error, extra={"action": "progress", JOB_ID: job.id})
-        return read
-    return read | {"progress": progress.model_dump(mode="json", by_alias=True)}

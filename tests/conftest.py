@@ -81,6 +81,13 @@ class S3Server:
         self.client.create_bucket(Bucket=bucket)
         return bucket
 
+    def remove_bucket(self, bucket: str) -> None:
+        """Remove it with what is in it: each holds volumes, of which the server has a few dozen."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for stat in page.get("Contents", []):
+                self.client.delete_object(Bucket=bucket, Key=stat["Key"])
+        self.client.delete_bucket(Bucket=bucket)
+
     @cached_property
     def client(self) -> "S3Client":
         """A plain client, for what a test wants to see or do beside the product."""
@@ -107,13 +114,15 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def s3_root(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3_root(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The root URI of an empty bucket; the environment leads every client and subprocess to it."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    return f"s3://{s3_server.make_bucket()}"
+    bucket = s3_server.make_bucket()
+    yield f"s3://{bucket}"
+    s3_server.remove_bucket(bucket)
 
 
 @pytest.fixture(params=["directory", "s3"])

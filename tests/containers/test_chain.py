@@ -58,7 +58,7 @@ def host_config(engine: Engine, ref: str) -> dict[str, Any] | None:
 def test_a_month_over_http(chain: Chain, engine: Engine) -> None:
     """POST /jobs to one container, the reconciler in another submits, Batch runs the worker's image with 2 vCPU and
     4 GiB, the partition lands in S3, GET /partitions describes it."""
-    job = chain.client.submit("202312")
+    job: dict[str, Any] = {**chain.client.submit("202312")}
     assert job["status"] == "pending"
     ref = until(lambda: chain.client.job(job["id"])["native"]["ref"])
     size = until(partial(host_config, engine, ref))
@@ -94,8 +94,8 @@ def test_straight_to_the_queue(chain: Chain, command: str) -> None:
 def test_a_job_is_cancelled(chain: Chain, engine: Engine) -> None:
     """The container of a job that is cancelled is stopped, and nothing is published."""
     chain.source.faults.replace(["503:on=search"])
-    job = chain.client.submit("202311")
-    ref = until(lambda: (now := chain.client.job(job["id"]))["status"] == "running" and now["native"]["ref"])
+    job: dict[str, Any] = {**chain.client.submit("202311")}
+    ref = str(until(lambda: (now := chain.client.job(job["id"]))["status"] == "running" and now["native"]["ref"]))
     until(partial(host_config, engine, ref))
     assert chain.http.post(f"/jobs/{job['id']}/cancel").status_code == 202
     job = finished(chain.client, job["id"])

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from batch_account import deploy
 from batch_machine import Machine
-from months import finished
+from months import described, finished
 from moto.batch_simple.models import BatchSimpleBackend
 from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
@@ -82,7 +82,7 @@ class Chain:
     def partition(self, prefix: str) -> "dict[str, Any] | None":
         """The month as the catalogue knows it, once it does."""
         try:
-            return self.client.partition(f"{MONTH}", prefix)
+            return described(self.client, f"{MONTH}", prefix)
         except ServiceError as error:
             if error.status != 404:
                 raise
@@ -178,7 +178,7 @@ def stalled(chain: Chain) -> Iterator[Chain]:
 def test_a_month_over_http(stalled: Chain) -> None:
     """Submitted over HTTP, run by Batch on a machine that is taken back, tried again by Batch, published to S3,
     catalogued; the job says with what it ran and what it said."""
-    job = stalled.client.submit(f"{MONTH}", prefix="http")
+    job: dict[str, Any] = {**stalled.client.submit(f"{MONTH}", prefix="http")}
     ref = until(lambda: stalled.running(job["id"]))
     stalled.machine.processes[ref].send_signal(signal.SIGTERM)
     stalled.source.faults.replace([])
@@ -215,7 +215,7 @@ def test_straight_to_the_queue(chain: Chain) -> None:
 
 def test_a_job_is_cancelled(stalled: Chain) -> None:
     """A running job's worker is told to stop and stops in order; nothing is published, and the job stays so."""
-    job = stalled.client.submit(f"{MONTH}", prefix="cancelled")
+    job: dict[str, Any] = {**stalled.client.submit(f"{MONTH}", prefix="cancelled")}
     ref = until(lambda: stalled.running(job["id"]))
     assert stalled.cancel(job["id"]) == 202
     job = finished(stalled.client, job["id"])

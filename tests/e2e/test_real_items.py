@@ -15,7 +15,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from apis import replaying, rustac_serving
-from months import harvested
+from months import described, harvested
 from stac_items import READERS, comparable
 
 from hls.client import Client, ServiceError
@@ -64,7 +64,7 @@ def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_ser
         harvested(client, MONTHS)
         items = served(source)
         assert len(items) == 64
-        partitions = [client.partition(month, "hls-data") for month in MONTHS]
+        partitions = [described(client, month, "hls-data") for month in MONTHS]
         for reader in READERS.values():
             read = [item for partition in partitions for item in reader(partition["path"])]
             assert comparable(read) == comparable(items)
@@ -81,7 +81,7 @@ def test_the_34_items_of_the_current_shape(api: Api, shared_data: Path, tmp_path
     file = shared_data / "derived-current-flavour/items_34_derived.json"
     with api(file, tmp_path) as source, open_service(source) as client:
         harvested(client, ["202510"])
-        partition = client.partition("202510", "hls-data")
+        partition = described(client, "202510", "hls-data")
         for reader in READERS.values():
             assert comparable(reader(partition["path"])) == comparable(served(source))
         assert partition["items"] == 34
@@ -137,7 +137,7 @@ def test_the_replayed_search_pages(shared_data: Path, open_service: Opener) -> N
     ]
     with replaying(pages, CMR_STAC) as source, open_service(source) as client:
         harvested(client, ["202510"], collections=["HLSL30_2.0"], bbox=[-93, 46, -92, 47], prefix="replayed")
-        partition = client.partition("202510", "replayed")
+        partition = described(client, "202510", "replayed")
         served = json.dumps([item for page in pages for item in page["features"]]).replace(CMR_STAC, source)
         items = json.loads(served)
         assert partition["items"] == len(items) == 12

@@ -1,7 +1,7 @@
 """Runs jobs to their end."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from hls.client import Client
 
@@ -9,7 +9,12 @@ from hls.client import Client
 def finished(client: Client, job_id: str) -> dict[str, Any]:
     """The job once it has ended."""
     *_, job = client.watch(job_id, every=0.1)
-    return job
+    return cast(dict[str, Any], job)
+
+
+def described(client: Client, month: str, prefix: str) -> dict[str, Any]:
+    """The month in depth, as the catalogue has it."""
+    return cast(dict[str, Any], client.partition(month, prefix))
 
 
 def harvested(client: Client, months: Iterable[str], **wishes: Any) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ def slow(items: list[Item]) -> list[Item]:
     array, kind = table_of(rows_of(orjson.loads(orjson.dumps(items))), CANONICAL)
     whole = resolve(arrange(kind, CANONICAL))
     assert isinstance(whole, Struct)
-    return Form(kind).cast(pa.Table.from_struct_array(array), whole).to_pylist()
+    found: list[Item] = Form(kind).cast(pa.Table.from_struct_array(array), whole).to_pylist()
+    return found
 
 
 def without_nothing(value: Any) -> Any:

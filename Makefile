@@ -39,7 +39,7 @@ serve: install  ## leave the service running (STAC_API_URL=... says what to harv
 
 .PHONY: test
 test: install  ## every test, at a size that takes minutes
-	$(BIN)/pytest -m "not soak and not containers and not browser" -n auto $(ARGS)
+	$(BIN)/pytest -m "not soak and not containers and not browser" -n auto --dist worksteal $(ARGS)
 
 .PHONY: test-browser
 test-browser: install  ## the page in Chromium, which is found or installed, and the page's snippets

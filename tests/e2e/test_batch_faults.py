@@ -22,7 +22,7 @@ FAULTS = Faults(
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(15, 5), pytest.param(200, 100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+    ("count", "kills"), [(10, 3), pytest.param(200, 100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
 )
 def test_killed_at_random_moments(count: int, kills: int, s3_server: "S3Server", lives: Lives, tmp_path: Path) -> None:
     """Every job ends and succeeds, every partition is published once, and of a double one run publishes and the

@@ -15,7 +15,7 @@ from worker.contract.collections import L30
 @pytest.mark.parametrize(
     ("jobs", "kills"),
     [
-        pytest.param(4, 3, marks=pytest.mark.timeout(240)),
+        pytest.param(3, 2, marks=pytest.mark.timeout(240)),
         pytest.param(10, 20, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
     ],
 )

@@ -75,7 +75,9 @@ def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_ser
         assert {(partition["state"], partition["complete"]) for partition in partitions} == {expected}
 
 
-@pytest.mark.parametrize("api", [sample_serving, rustac], ids=["sample", "rustac"])
+@pytest.mark.parametrize(
+    "api", [pytest.param(sample_serving, id="sample"), pytest.param(rustac, id="rustac", marks=pytest.mark.soak)]
+)
 def test_the_34_items_of_the_current_shape(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
     """STAC 1.1.0 with the storage extension and `s3_` assets."""
     file = shared_data / "derived-current-flavour/items_34_derived.json"

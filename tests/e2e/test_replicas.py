@@ -82,7 +82,7 @@ class Processes:
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["replicas", "processes-of-their-own"])
-@pytest.mark.parametrize("count", [20, pytest.param(500, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("count", [10, pytest.param(500, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 def test_the_leader_and_the_database_go(
     count: int, apart: bool, s3_server: "S3Server", own_postgresql: Server, lives: Lives, tmp_path: Path
 ) -> None:

@@ -30,7 +30,15 @@ def spoilt(source: Running) -> Iterator[Running]:
 
 @contextmanager
 def _watching(environment: dict[str, str], *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen([*HLS, *arguments], stderr=subprocess.PIPE, text=True, env=environment, bufsize=1)
+    process = subprocess.Popen(
+        [*HLS, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        bufsize=1,
+        # Tests that a shell runs in the background ignore it, and a child would go on to.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         yield process
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from api.executors.base import ExecutorUnavailable, LogLine, LogPage, RunState, RunStatus, Submission
 from api.executors.local_logs import read_page, read_tail
-from api.executors.local_runs import Record, Run, Spec
+from api.executors.local_runs import Record, Run, Spec, faults_logged
 from api.executors.local_schedule import Schedule, take_stock
 from api.executors.supervisor import Plan
 from worker.contract import compute
@@ -70,16 +70,15 @@ class LocalExecutor:
         with self._faults("read"):
             # The name ends with the job id, so that only its own directory is read.
             runs = [run for run in self._all() if name.endswith(run.ref)]
-            return [status for run in runs if (status := self._status(run)) and status.name == name]
+        return [status for run in runs if (status := self._status(run)) and status.name == name]
 
     def poll(self, refs: Sequence[str]) -> Mapping[str, RunStatus]:
         """Also starts what waits, and starts again what lost its supervisor."""
         with self._faults("written"):
             self._runs.mkdir(parents=True, exist_ok=True)
             self._schedule.step()
-        with self._faults("read"):
-            runs = (self._run(ref) for ref in refs)
-            return {run.ref: status for run in runs if run and (status := self._status(run))}
+        runs = (self._run(ref) for ref in refs)
+        return {run.ref: status for run in runs if run and (status := self._status(run))}
 
     def terminate(self, ref: str, reason: str) -> None:
         run = self._run(ref)
@@ -119,10 +118,12 @@ class LocalExecutor:
         return Run(self._runs / ref) if ref not in ("", ".", "..") and Path(ref).name == ref else None
 
     def _status(self, run: Run) -> RunStatus | None:
-        spec = run.spec()
-        if spec is None:
+        """How far the run is; None where there is none, or nobody can tell."""
+        spec = record = None
+        with faults_logged("read", run):
+            spec, record = run.spec(), run.record()
+        if spec is None or record is None:
             return None
-        record = run.record()
         ended = [attempt for attempt in record.attempts if attempt.stopped_at is not None]
         return RunStatus(
             ref=run.ref,

@@ -12,6 +12,7 @@ The directory must be on a file system of this machine, because a network's may 
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from api.executors.base import Attempt, RunState
 from worker.contract.exits import FailureCode
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,15 @@ def locked(path: Path) -> Iterator[int | None]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def faults_logged(action: str, run: Run) -> Iterator[None]:
+    """One run that cannot be read or started spoils nothing for the others."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError):  # the disk's, or a record that somebody broke
+        logger.exception("could not %s a run", action, extra={"action": f"{action}_run", "ref": run.ref})
 
 
 def _time(text: str | None) -> datetime | None:

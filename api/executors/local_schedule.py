@@ -11,14 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from api.executors.base import RunState
 from api.executors.local_endings import INTERRUPTED, settled, terminated
-from api.executors.local_runs import Record, Run, Spec, locked
+from api.executors.local_runs import Record, Run, Spec, faults_logged, locked
 from api.executors.supervisor import Plan
 from worker.contract.layout import JOBS_LIFETIME
 
@@ -52,7 +51,7 @@ class Schedule:
             self._supervisors = [process for process in self._supervisors if process.poll() is None]
             waiting, working = self._look()
             for run in waiting[: max(0, self._max_workers - working)]:
-                with _faults_logged("start", run):
+                with faults_logged("start", run):
                     self._start(run)
             if self._swept_at is None or time.monotonic() - self._swept_at > _SWEEP_EVERY.total_seconds():
                 self._swept_at = time.monotonic()
@@ -72,7 +71,7 @@ class Schedule:
         for run in self.runs():
             if run.ref in self._ended:
                 continue
-            with _faults_logged("look at", run):
+            with faults_logged("look at", run):
                 if (spec := run.spec()) is None:  # its submission was cut short, and the service will repeat it
                     continue
                 with run.locked() as lock:
@@ -115,7 +114,7 @@ class Schedule:
     def _sweep(self) -> None:
         """Remove the runs that ended, or never began to exist, longer ago than the archive keeps a job."""
         for run in self.runs():
-            with _faults_logged("sweep", run):
+            with faults_logged("sweep", run):
                 age = time.time() - run.folder.stat().st_mtime  # of the last change to its record
                 if age > JOBS_LIFETIME.total_seconds() and (run.record().state.ended or run.spec() is None):
                     shutil.rmtree(run.folder)
@@ -132,12 +131,3 @@ def take_stock(run: Run, *, attempts: int) -> Record:
     if record != found:
         run.save(record)
     return record
-
-
-@contextmanager
-def _faults_logged(action: str, run: Run) -> Iterator[None]:
-    """One run that cannot be read or started spoils nothing for the others."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError):
-        logger.exception("could not %s a run", action, extra={"action": f"{action}_run", "ref": run.ref})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.executors.base import Executor, ExecutorUnavailable, RunState
+from api.executors.base import Executor, ExecutorUnavailable, RunState, RunStatus
 from api.executors.local import LocalExecutor
 from tests.api.executors.conftest import LocalLab, ended, params_of, until
 from worker.contract import compute
@@ -262,11 +262,26 @@ def test_old_runs_are_swept(lab: LocalLab) -> None:
     assert not (runs / "cut-short").exists()
 
 
-def test_one_run_that_cannot_be_read_spoils_nothing(lab: LocalLab, caplog: pytest.LogCaptureFixture) -> None:
-    """A record that somebody broke is logged and passed over; the other runs go on."""
+@pytest.mark.parametrize("broken", ["", "{", "{}", "[]", '{"state": "lost", "reason": null}', "a directory"])
+def test_one_run_that_cannot_be_read_spoils_nothing(
+    lab: LocalLab, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    """A record that somebody broke is logged and passed over, also where it is asked for; the other runs go on."""
     executor = lab.executor()
     executor.submit(params_of("broken"))
-    (lab.state / "runs" / "broken" / "status.json").write_text("{")
+    record = lab.state / "runs" / "broken" / "status.json"
+    if broken == "a directory":
+        record.mkdir()
+    else:
+        record.write_text(broken)
     executor.submit(params_of("a"))
-    assert ended(executor, "a").state is RunState.SUCCEEDED
+
+    def look() -> RunStatus | None:
+        known = executor.poll(["broken", "a"])
+        assert known.keys() == {"a"}
+        return known["a"] if known["a"].state.ended else None
+
+    assert until(look).state is RunState.SUCCEEDED
+    assert executor.find(compute.job_name("202401", "broken")) == []
+    assert [status.ref for status in executor.find(compute.job_name("202401", "a"))] == ["a"]
     assert {getattr(record, "ref", None) for record in caplog.records} == {"broken"}

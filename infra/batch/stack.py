@@ -52,7 +52,19 @@ class HlsBatchStack(cdk.Stack):
         if options.monthly_budget:
             notices.budget(options.monthly_budget)
         self.topic = notices.topic
+        if vpc is None and options.vpc_id is None:
+            self._export_network()
         self._outputs(job)
+
+    def _export_network(self) -> None:
+        """Whatever a service may need of the network, whether or not this one does.
+
+        This stack is deployed first, and CloudFormation refuses to take away what the service's stack still imports: so
+        an option of the service must not change what is exported here.
+        """
+        subnets = [*self.vpc.public_subnets, *self.vpc.private_subnets]
+        for value in (self.vpc.vpc_id, self.vpc.vpc_cidr_block, *(subnet.subnet_id for subnet in subnets)):
+            self.export_value(value)
 
     def _outputs(self, job: Job) -> None:
         outputs = {

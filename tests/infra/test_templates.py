@@ -46,6 +46,19 @@ def test_everyday_changes_can_be_deployed(variants: Mapping[str, Variant]) -> No
             assert blocked(resource, after.resources[name]) == [], name
 
 
+def test_the_service_changes_by_itself(variants: Mapping[str, Variant]) -> None:
+    """No option of the service touches the Batch stack, which is deployed first: what it no longer exported, the service
+    would still import, and CloudFormation would refuse both."""
+    assert variants["served"].service.body != variants["default"].service.body
+    assert variants["served"].batch.body == variants["default"].batch.body
+    assert exports(variants["grown"].batch) == exports(variants["default"].batch)
+
+
+def exports(template: Template) -> set[str]:
+    """Names of what other stacks may import."""
+    return {output["Export"]["Name"] for output in template.outputs.values() if "Export" in output}
+
+
 def test_a_blocked_replacement_is_seen() -> None:
     """A repository with a name of ours could not change what is fixed when it is made."""
     made: Json = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": "ours"}}

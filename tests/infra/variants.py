@@ -39,6 +39,16 @@ VARIANTS = {
             "rotateCredentials": "true",
         }
     ),
+    "served": Variant(
+        {
+            "certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/abc",
+            "tasks": "2",
+            "maxTasks": "3",
+            "databaseMultiAz": "true",
+            "databaseSnapshot": "before-the-upgrade",
+            "rotateCredentials": "true",
+        }
+    ),
     "existing": Variant(
         {
             "vpcId": "vpc-0123456789abcdef0",

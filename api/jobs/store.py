@@ -131,6 +131,12 @@ def count_active(session: Session) -> int:
     return session.exec(select(func.count()).select_from(Job).where(col(Job.ended_at).is_(None))).one()
 
 
+def ids_in_use(session: Session) -> set[str]:
+    """Ids and stage ids of the jobs that have not ended."""
+    active = session.exec(select(Job.id, Job.stage_id).where(col(Job.ended_at).is_(None)))
+    return {name for names in active for name in names}
+
+
 def failures(session: Session) -> dict[str, int]:
     """Failed jobs by failure code."""
     query = select(Job.failure_code, func.count()).where(Job.state == JobState.FAILED)

@@ -11,6 +11,7 @@ from api.jobs import store as jobs
 from api.reconciler import failures
 from api.reconciler.cancel import act_on_cancels
 from api.reconciler.context import Context
+from api.reconciler.expiry import expire_jobs
 from api.reconciler.leader import Leader, make_leader
 from api.reconciler.submit import submit_pending
 from api.reconciler.vitals import Vitals
@@ -113,6 +114,7 @@ class Reconciler:
     def _do_refresh(self) -> None:
         try:
             self.context.catalog.refresh(self.context.session, stop=self._stop)
+            expire_jobs(self.context)
             with self.context.session() as session:
                 jobs.forget_answers(session, older_than=db.now() - _KEYS_LIFETIME)
         except Exception:

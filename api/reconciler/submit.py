@@ -54,7 +54,7 @@ def _advance(context: Context, job: Job) -> None:
 
 
 def _send(context: Context, job: Job) -> None:
-    """Mark, submit, record. Raises `Throttled` and `ExecutorUnavailable`, with the mark taken off."""
+    """Mark, submit, record. Raises `Throttled` and `ExecutorUnavailable`, with the mark as it was before."""
     with context.session() as session:
         row = session.merge(job, load=False)
         sent = {"submissions": job.submissions + 1, "native_reason": None}
@@ -64,8 +64,9 @@ def _send(context: Context, job: Job) -> None:
     try:
         submission = context.executor.submit(_run_params(context, job))
     except (Throttled, ExecutorUnavailable) as error:
-        not_sent = {"submissions": job.submissions, "native_reason": str(error)}
-        context.settle(job.id, _change(submitting_since=None, **not_sent))
+        # A submission before this one may have arrived all the same, and goes on being looked for.
+        before = {"submitting_since": job.submitting_since, "submissions": job.submissions}
+        context.settle(job.id, _change(native_reason=str(error), **before))
         raise
     except SubmissionRefused as error:
         _refuse(context, job, error)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api import db
-from api.executors.base import RunState
+from api.executors.base import ExecutorUnavailable, RunState, Throttled
 from api.executors.memory import MemoryExecutor
 from api.jobs.states import JobState
 from worker.contract import layout
@@ -204,6 +204,29 @@ def test_a_cancel_during_a_throttled_submission(hand: Any, executor: MemoryExecu
     hand.turn(2)
     assert hand.job(job_id).state is JobState.CANCELLED
     assert executor.submitted == {}
+
+
+@pytest.mark.parametrize("refusal", [Throttled, ExecutorUnavailable])
+def test_a_second_submission_that_does_not_happen_forgets_nothing(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    """The first one may have arrived: a cancel waits for it, and its run is stopped once it shows up."""
+
+    def refused(_params: Any) -> None:
+        raise refusal("not now")
+
+    job_id = hand.put()
+    executor.lag(2)
+    executor.lose_replies()
+    hand.turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "submit", refused)
+        hand.turn()
+    hand.cancel(job_id)
+    assert hand.job(job_id).state is JobState.PENDING
+    hand.wait(lookup=60).turn(2)
+    assert executor.terminated == {"run-1": "cancelled by ada"}
+    assert b'"cancel"' in hand.store.get(layout.decision_key(job_id))
 
 
 def test_one_job_that_cannot_be_submitted_does_not_stop_the_others(

@@ -9,7 +9,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -160,6 +167,7 @@ def install(app: FastAPI) -> None:
     for kind, part in (
         (OperationalError, "database"),
         (InterfaceError, "database"),
+        (InternalError, "database"),  # such as one that has become read only, or that ended an idle transaction
         (PoolTimeout, "database"),
         (StorageError, "storage"),
         (ExecutorUnavailable, "executor"),

@@ -26,14 +26,19 @@ def id_of(key: str) -> str | None:
 
 def digest(key: str) -> str:
     """What is kept of a key or a session's token."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(_bytes(key)).hexdigest()
 
 
 def signed(token: str, text: str) -> str:
     """A proof of knowing both, from which neither can be computed."""
-    return hmac.new(token.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(_bytes(token), _bytes(text), hashlib.sha256).hexdigest()
 
 
 def same(one: str, other: str) -> bool:
     """Compared in a time that does not tell where they differ."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(_bytes(one), _bytes(other))
+
+
+def _bytes(text: str) -> bytes:
+    """Of any text: a form may name a character set that gives halves of characters, which UTF-8 has no bytes for."""
+    return text.encode(errors="surrogatepass")

@@ -19,7 +19,10 @@ def _name(text: str) -> str:
 def _coming(moment: datetime) -> datetime:
     if moment <= datetime.now(UTC):
         raise ValueError("is in the past")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the year 9999 in UTC") from None
 
 
 class KeyRequest(Out):

@@ -71,6 +71,6 @@ def _stated_time(text: str) -> datetime | None:
     try:
         record = json.loads(text)
         stated = datetime.fromisoformat(record.get("time"))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return stated if stated.tzinfo else stated.replace(tzinfo=UTC)

@@ -8,6 +8,9 @@ from api.jobs.errors import BadCursor
 from api.jobs.models import Job, is_job_id
 
 Place = tuple[datetime, str]
+_LONGEST = 200
+"""Twice what one of ours has; what is longer may be nested deeper than it can be read."""
+_WRONG = "The cursor is not one of this service. Leave it out to begin with the newest job."
 
 
 def written(job: Job) -> str:
@@ -17,11 +20,13 @@ def written(job: Job) -> str:
 
 def read(cursor: str) -> Place:
     """Raises `BadCursor`."""
+    if len(cursor) > _LONGEST:
+        raise BadCursor(_WRONG)
     try:
         at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         place = datetime.fromisoformat(at).astimezone(UTC), job_id
     except (ValueError, TypeError, OverflowError):
         place = None
     if place is None or not is_job_id(place[1]):
-        raise BadCursor("The cursor is not one of this service. Leave it out to begin with the newest job.")
+        raise BadCursor(_WRONG)
     return place

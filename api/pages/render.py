@@ -34,7 +34,7 @@ def page(
     text = _ENVIRONMENT.get_template(template).render(
         visitor=caller, asks_for_keys=request.app.state.access.is_guarded(), archive=settings.destination, **context
     )
-    body = text.encode()
+    body = text.encode(errors="replace")  # a form may hold halves of characters
     sent = {"Content-Security-Policy": CONTENT_SECURITY, "Cache-Control": "no-store", "Vary": "Accept-Encoding, Cookie"}
     sent |= headers or {}
     if assets.accepts_gzip(request):

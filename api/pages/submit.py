@@ -12,6 +12,7 @@ from api.errors import Problem, field_faults
 from api.jobs import service
 from api.pages.problems import faults_by_field, said
 from api.pages.render import page, see, sign_in_first
+from worker.contract import layout
 from worker.contract.collections import COLLECTIONS
 from worker.contract.job import JobParams
 
@@ -51,7 +52,7 @@ def ask(
     if visitor is None:
         return sign_in_first(request)
     wish = Wish(year_month=year_month, prefix=prefix)
-    bound = request.app.state.catalog.binding_of(session, prefix) if prefix else None
+    bound = request.app.state.catalog.binding_of(session, prefix) if _may_be_bound(prefix) else None
     if bound is not None:
         wish.collections = list(bound.collections)
         if bound.bbox:
@@ -93,6 +94,15 @@ def submit(
         session.rollback()
         return _form(request, caller, wish, status=error.status, problem=said(error))
     return see(f"/ui/jobs/{job.id}")
+
+
+def _may_be_bound(prefix: str) -> bool:
+    """PostgreSQL refuses some characters even in a question, so what cannot be a prefix is not asked for."""
+    try:
+        layout.checked_prefix(prefix)
+    except ValueError:
+        return False
+    return True
 
 
 def degrees_exactly(value: float) -> str:

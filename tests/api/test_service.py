@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy.exc import OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy.exc import InternalError, OperationalError
 
 from api import errors, health, metrics
 from api.app import create_app
@@ -52,6 +53,7 @@ def test_a_key_is_asked_for(tmp_path: Path, executor: MemoryExecutor, serve: Ser
     [
         (StorageError("the disk is gone"), 503, "storage-unavailable"),
         (OperationalError("SELECT secret", {}, Exception("no route")), 503, "database-unavailable"),
+        (InternalError("UPDATE secret", {}, ReadOnlySqlTransaction("secret")), 503, "database-unavailable"),
         (RuntimeError("secret"), 500, "internal-error"),
     ],
 )
@@ -108,6 +110,7 @@ def test_a_reconciler_that_stands_still_is_seen(app: FastAPI, serve: Serve, monk
     client: httpx.Client = serve(app)
     assert client.get("/readyz").status_code == 200
     monkeypatch.setattr(health, "STALE_AFTER", timedelta(0))
+    monkeypatch.setattr(health, "KEPT_SECONDS", 0)
     stale = client.get("/readyz")
     assert stale.status_code == 503
     assert "last good pass was never" in stale.json()["reconciler"]["detail"]

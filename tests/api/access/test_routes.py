@@ -95,6 +95,7 @@ def test_who_did_what_is_recorded(client: httpx.Client, make_key: MakeKey) -> No
         ({"scope": "root"}, "scope"),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
         ({"expiresAt": "2999-01-01T00:00:00"}, "expiresAt"),
+        ({"expiresAt": "9999-12-31T23:59:59-12:00"}, "expiresAt"),
         ({"expires_at": "2999-01-01T00:00:00Z"}, "expires_at"),
     ],
 )

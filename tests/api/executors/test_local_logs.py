@@ -47,3 +47,13 @@ def test_a_token_of_somebody_else(lab: LocalLab, token: str) -> None:
     """A token that we did not give is a ValueError that names it."""
     with pytest.raises(ValueError, match="token"):
         lab.executor().logs("a/attempt-1.log", token, 10)
+
+
+def test_a_line_that_is_nested_too_deep(lab: LocalLab) -> None:
+    """It has no stated time, and spoils neither the page nor the tail."""
+    folder = lab.state / "runs" / "a"
+    folder.mkdir(parents=True)
+    (folder / "attempt-1.log").write_text('{"time": ' + "[" * 50_000 + "\nnext\n")
+    executor = lab.executor()
+    assert [line.text for line in executor.logs("a/attempt-1.log", None, 10).lines][1:] == ["next"]
+    assert [line.at for line in executor.tail("a/attempt-1.log", 10)] == [None, None]

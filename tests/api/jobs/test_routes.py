@@ -132,7 +132,10 @@ def test_faulty_filters_are_named(quiet_client: httpx.Client, query: str, field:
     assert [fault["field"] for fault in reply.json()["errors"]] == [field]
 
 
-@pytest.mark.parametrize("cursor", ["x", "bm8", "WyIyMDI0LTAxLTAxIiwgMV0", "WyIwMDAxLTAxLTAxVDAwOjAwKzIzOjU5IiwiMCJd"])
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "bm8", "WyIyMDI0LTAxLTAxIiwgMV0", "WyIwMDAxLTAxLTAxVDAwOjAwKzIzOjU5IiwiMCJd", "W1tb" * 1000],
+)
 def test_a_foreign_cursor_is_refused(quiet_client: httpx.Client, cursor: str) -> None:
     """Whatever a cursor decodes to, it is the caller's fault and not the service's."""
     reply = quiet_client.get("/jobs", params={"cursor": cursor})

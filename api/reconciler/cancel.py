@@ -1,5 +1,8 @@
 """Cancelling: `decision.json` settles whether the job is cancelled or published, then the run is stopped."""
 
+import logging
+
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from api import db
@@ -11,6 +14,7 @@ from api.reconciler.context import ACTOR, Context, log, logger, passed_over
 from storage import AlreadyExists
 from worker.contract import layout
 from worker.contract.documents import Decision
+from worker.contract.faults import faults_of
 from worker.contract.logs import JOB_ID
 
 ACCEPTED = "accepted"
@@ -34,15 +38,31 @@ def act_on_cancels(context: Context) -> None:
 
 
 def forbid_publication(context: Context, job: Job) -> Decision | None:
-    """Decide for cancel; returns the decision to publish that stands instead, or None."""
+    """Decide for cancel; returns the decision to publish that stands instead, or None.
+
+    One that cannot be read forbids as well: the worker goes by no such document either, but ends with STORAGE.
+    """
     key = layout.decision_key(job.id)
     wish = Decision(action="cancel", run=job.cancel_requested_by or ACTOR, at=db.now())
     try:
         context.store.create(key, wish.to_json())
     except AlreadyExists:
-        standing = Decision.from_json(context.store.get(key))
+        try:
+            standing = Decision.from_json(context.store.get(key))
+        except ValidationError as error:
+            _tell(context, job, f"{key} cannot be read ({faults_of(error)[0][1]}), so that no run publishes by it")
+            return None
         return standing if standing.action == "publish" else None
     return None
+
+
+def _tell(context: Context, job: Job, reason: str) -> None:
+    def decide(session: Session, row: Job) -> bool:
+        jobs.note(session, row, actor=ACTOR, reason=reason, before=row.state)
+        return True
+
+    context.settle(job.id, decide)
+    log(reason, job, action="decision", level=logging.WARNING)
 
 
 def settle_cancel(context: Context, job: Job) -> str:

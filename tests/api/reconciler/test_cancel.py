@@ -85,3 +85,14 @@ def test_a_cancelled_run_that_vanishes_is_cancelled(hand: Any, executor: MemoryE
     hand.cancel(running)
     hand.turn(3)
     assert hand.job(running).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"action": "wait", "run": "run-1"}'])
+def test_a_decision_that_cannot_be_read(hand: Any, executor: MemoryExecutor, running: str, content: bytes) -> None:
+    """No worker publishes by it, so the cancel holds; an event tells of it, and the job ends."""
+    hand.store.create(layout.decision_key(running), content)
+    hand.cancel(running)
+    hand.turn(2)
+    assert hand.job(running).state is JobState.CANCELLED
+    assert executor.terminated == {"run-1": "cancelled by ada"}
+    assert sum("decision.json cannot be read" in reason for reason in hand.story(running)) == 1

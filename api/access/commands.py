@@ -45,7 +45,11 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _create(session: Session, arguments: argparse.Namespace) -> int:
-    expires_at = db.now() + timedelta(days=arguments.days) if arguments.days is not None else None
+    try:
+        expires_at = db.now() + timedelta(days=arguments.days) if arguments.days is not None else None
+    except (ValueError, OverflowError):
+        sys.stderr.write(f"--days {arguments.days:g} names no day of the calendar; leave it out for a key without end.\n")
+        return 2
     try:
         wanted = KeyRequest.model_validate({"name": arguments.name, "scope": arguments.scope, "expiresAt": expires_at})
     except ValueError as error:

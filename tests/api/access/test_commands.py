@@ -58,6 +58,15 @@ def test_what_cannot_be_done(run: Run) -> None:
     assert "in the past" in told
 
 
+@pytest.mark.parametrize("days", ["nan", "inf", "-inf", "1e9", "3000000"])
+def test_an_expiry_beyond_the_calendar(run: Run, days: str) -> None:
+    """2 with a sentence, and no key is made."""
+    code, printed, told = run("create", "--name", "ada", "--scope", "read", f"--days={days}")
+    assert (code, printed) == (2, "")
+    assert "names no day of the calendar" in told
+    assert run("list")[1] == ""
+
+
 def test_a_database_without_the_schema(run: Run, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
     """The command does not migrate PostgreSQL, and says what does."""
     if database_url.startswith("sqlite"):

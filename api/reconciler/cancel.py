@@ -11,7 +11,7 @@ from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.context import ACTOR, Context, log, logger, passed_over
-from storage import AlreadyExists
+from storage import AlreadyExists, NotFound
 from worker.contract import layout
 from worker.contract.documents import Decision
 from worker.contract.faults import faults_of
@@ -38,22 +38,29 @@ def act_on_cancels(context: Context) -> None:
 
 
 def forbid_publication(context: Context, job: Job) -> Decision | None:
-    """Decide for cancel; returns the decision to publish that stands instead, or None.
-
-    One that cannot be read forbids as well: the worker goes by no such document either, but ends with STORAGE.
-    """
-    key = layout.decision_key(job.id)
+    """Decide for cancel; returns the decision to publish that stands instead, or None."""
     wish = Decision(action="cancel", run=job.cancel_requested_by or ACTOR, at=db.now())
     try:
-        context.store.create(key, wish.to_json())
+        context.store.create(layout.decision_key(job.id), wish.to_json())
     except AlreadyExists:
-        try:
-            standing = Decision.from_json(context.store.get(key))
-        except ValidationError as error:
-            _tell(context, job, f"{key} cannot be read ({faults_of(error)[0][1]}), so that no run publishes by it")
-            return None
-        return standing if standing.action == "publish" else None
+        return publication(context, job)
     return None
+
+
+def publication(context: Context, job: Job) -> Decision | None:
+    """The decision to publish, if there is one.
+
+    One that cannot be read is none: the worker goes by no such document either, but ends with STORAGE.
+    """
+    key = layout.decision_key(job.id)
+    try:
+        standing = Decision.from_json(context.store.get(key))
+    except NotFound:
+        return None
+    except ValidationError as error:
+        _tell(context, job, f"{key} cannot be read ({faults_of(error)[0][1]}), so that no run publishes by it")
+        return None
+    return standing if standing.action == "publish" else None
 
 
 def _tell(context: Context, job: Job, reason: str) -> None:

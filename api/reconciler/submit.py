@@ -22,8 +22,9 @@ from api.executors.base import (
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
-from api.reconciler.cancel import forbid_publication
+from api.reconciler.cancel import forbid_publication, publication
 from api.reconciler.context import ACTOR, Context, log, logger, passed_over
+from worker.contract.documents import Decision
 from worker.contract.exits import REMEDY, FailureCode
 from worker.contract.job import RunParams
 from worker.contract.logs import JOB_ID
@@ -69,7 +70,9 @@ def _send(context: Context, job: Job) -> None:
         context.settle(job.id, _change(native_reason=str(error), **before))
         raise
     except SubmissionRefused as error:
-        _refuse(context, job, error)
+        # Should a submission before this one have arrived, its run must not publish for a job that failed.
+        if job.submissions == 0 or not _follow_publisher(context, job, forbid_publication(context, job)):
+            _refuse(context, job, error)
     except SubmissionUncertain as error:
         log(f"submission is uncertain: {error}", job, action="submit", level=logging.WARNING)
     else:
@@ -119,13 +122,26 @@ def _look_up(context: Context, job: Job) -> None:
         adopt(context, job, chosen.ref, chosen.definition, reason="found the submission by its name")
         stop_doubles(context, runs, chosen.ref)
     elif job.submitting_since is not None and db.now() - job.submitting_since >= context.timings.lookup:
-        if job.cancel_requested_at is not None:
-            # Should the submission arrive after all, its run must not publish.
-            forbid_publication(context, job)
+        _give_up(context, job)
+
+
+def _give_up(context: Context, job: Job) -> None:
+    """The submission was not found: send it again or end the job, unless its run has decided to publish already."""
+    if job.cancel_requested_at is not None:
+        # Should the submission arrive after all, its run must not publish.
+        if not _follow_publisher(context, job, forbid_publication(context, job)):
             _end_unsubmitted(context, job)
-        else:
-            log("the submission did not arrive and is sent again", job, action="submit", level=logging.WARNING)
-            _send(context, job)
+    elif not _follow_publisher(context, job, publication(context, job)):
+        log("the submission did not arrive and is sent again", job, action="submit", level=logging.WARNING)
+        _send(context, job)
+
+
+def _follow_publisher(context: Context, job: Job, decision: Decision | None) -> bool:
+    """Follow the run that has decided to publish, which names itself there; false where none has."""
+    if decision is None:
+        return False
+    adopt(context, job, decision.run, None, reason="found the submission by its decision to publish")
+    return True
 
 
 def best(runs: Sequence[RunStatus]) -> RunStatus:

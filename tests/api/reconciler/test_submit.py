@@ -190,6 +190,42 @@ def test_a_cancel_that_meets_an_unconfirmed_submission(hand: Any, executor: Memo
     assert executor.poll(["run-1"])["run-1"].state is RunState.FAILED
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_unlisted_run_that_decided_to_publish_is_followed(
+    hand: Any, executor: MemoryExecutor, cancelled: bool
+) -> None:
+    """Its decision names it: the job is neither sent again nor cancelled, and succeeds with its result."""
+    job_id = hand.put()
+    executor.lag(10)
+    executor.lose_replies()
+    hand.wait(lookup=60).turn()
+    executor.start("run-1")
+    hand.decide(job_id, "run-1")
+    if cancelled:
+        hand.cancel(job_id)
+    hand.turn(2)
+    assert (hand.job(job_id).state, hand.job(job_id).run_ref) == (JobState.RUNNING, "run-1")
+    assert list(executor.submitted) == ["run-1"]
+    assert executor.terminated == {}
+    hand.write_result(job_id)
+    executor.succeed("run-1")
+    hand.turn()
+    assert hand.job(job_id).state is JobState.SUCCEEDED
+    assert any("too late" in reason for reason in hand.story(job_id)) is cancelled
+
+
+def test_a_second_submission_that_is_refused_lets_no_first_one_publish(hand: Any, executor: MemoryExecutor) -> None:
+    """The job fails as refused, so the run of the first submission, should there be one, must not publish."""
+    job_id = hand.put()
+    executor.lag(10)
+    executor.lose_replies()
+    hand.turn()
+    executor.refuse()
+    hand.turn()
+    assert hand.job(job_id).state is JobState.FAILED
+    assert b'"cancel"' in hand.store.get(layout.decision_key(job_id))
+
+
 def test_a_cancel_during_a_throttled_submission(hand: Any, executor: MemoryExecutor, monkeypatch: Any) -> None:
     """Asked while the submission was under way, which then did not happen: cancelled and never submitted."""
     job_id = hand.put()

@@ -90,7 +90,7 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
         engine.dispose()
         raise
     db.limit_queries(engine, settings.query_seconds)
-    store = store or open_store(settings.destination)
+    store = store or open_store(settings.destination, hurried=True)
     return Parts(
         settings=settings,
         engine=engine,

@@ -7,8 +7,10 @@ from storage.base import Store
 from storage.local import LocalStore
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, *, hurried: bool = False) -> Store:
     """The store at `s3://bucket` or `file:///directory`; nothing is read or made yet.
+
+    A bucket that is away is waited for: for a minute by a worker, for seconds by who is `hurried`.
 
     Raises:
         ValueError: neither of the two.
@@ -20,7 +22,8 @@ def open_store(uri: str) -> Store:
         return LocalStore(Path(unquote(parts.path)))
     if whole and parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
         # boto3 takes a third of a second to import, which a run on local files need not pay.
+        from storage.patience import SERVICE, WORKER
         from storage.s3 import S3Store
 
-        return S3Store(parts.netloc)
+        return S3Store(parts.netloc, SERVICE if hurried else WORKER)
     raise ValueError(f"{uri!r} is not a root of an archive: write s3://BUCKET or file:///ABSOLUTE/DIRECTORY")

@@ -4,7 +4,6 @@ boto3's default credentials are refreshed by botocore; endpoint and region come 
 """
 
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
+from storage.patience import WORKER, Patience
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 _MISSING = ("404", "NoSuchKey", "NotFound")
 _PRECONDITION = ("412", "PreconditionFailed")
 _BEYOND_END = ("416", "InvalidRange")
-_RACE = ("409", "ConditionalRequestConflict")  # two conditional writes met; S3 asks to send again
-_RACE_ATTEMPTS = 5
 _CUT = (HTTPClientError, IncompleteReadError)  # in the middle of a body, where botocore does not try again
 _READ_ATTEMPTS = 3
-_ATTEMPTS = 8  # half a minute where connections are refused: botocore waits little in between
 _CONNECT_SECONDS = 10
-_SILENT_SECONDS = 30  # a server that hangs holds a call for so long in each attempt: five minutes in all
+_CONNECTIONS = 64  # kept open; a run has as many threads as requests in flight
 _WRITER = "hls-writer"
 """Object metadata with a token of the call that wrote it. A write that succeeded but whose reply was lost is sent
 again and then meets its own object: the token tells that from a lost race."""
@@ -40,10 +37,10 @@ T = TypeVar("T")
 class S3Store:
     """Objects of one bucket."""
 
-    def __init__(self, bucket: str, client: "S3Client | None" = None) -> None:
+    def __init__(self, bucket: str, patience: Patience = WORKER) -> None:
         self.bucket = bucket
         self.uri = f"s3://{bucket}"
-        self._client = client or _make_client()
+        self._client = _make_client(patience)
         self._bucket_seen = False
 
     def locate(self, key: str) -> str:
@@ -103,20 +100,13 @@ class S3Store:
             return self._client.put_object(Bucket=self.bucket, Key=key, Body=file)["ETag"]
 
     def create(self, key: str, data: bytes) -> str:
-        return self._conditional(
-            key, lambda: data, {"IfNoneMatch": "*"}, AlreadyExists(f"{self.locate(key)} exists already")
-        )
+        return self._conditional(key, data, {"IfNoneMatch": "*"}, AlreadyExists(f"{self.locate(key)} exists already"))
 
     def publish(self, key: str, path: Path, *, expected: str | None) -> str:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         refusal = Changed(f"{self.locate(key)} was written by another run since this one began")
         with self._faults(f"write {key}"), path.open("rb") as file:
-
-            def from_start() -> IO[bytes]:
-                file.seek(0)
-                return file
-
-            return self._conditional(key, from_start, condition, refusal)
+            return self._conditional(key, file, condition, refusal)
 
     def delete(self, key: str) -> None:
         with self._faults(f"remove {key}"):
@@ -138,27 +128,21 @@ class S3Store:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _conditional(self, key: str, body: Callable[[], Any], condition: dict[str, Any], refusal: StorageError) -> str:
+    def _conditional(self, key: str, body: bytes | IO[bytes], condition: dict[str, Any], refusal: StorageError) -> str:
         token = secrets.token_hex(8)
-        for attempt in range(_RACE_ATTEMPTS):
+        with self._faults(f"write {key}"):
             try:
                 reply = self._client.put_object(
-                    Bucket=self.bucket, Key=key, Body=body(), Metadata={_WRITER: token}, **condition
+                    Bucket=self.bucket, Key=key, Body=body, Metadata={_WRITER: token}, **condition
                 )
-                return reply["ETag"]
             except ClientError as error:
                 code = error.response["Error"]["Code"]
-                if code in _RACE and attempt + 1 < _RACE_ATTEMPTS:
-                    time.sleep(0.2 * 2**attempt)
-                elif code in _PRECONDITION or (code in _MISSING and "IfMatch" in condition):
-                    if (mine := self._written_by(key, token)) is not None:
-                        return mine
-                    raise refusal from error
-                else:
-                    raise self._translated(f"write {key}", error) from error
-            except BotoCoreError as error:
-                raise self._translated(f"write {key}", error) from error
-        raise AssertionError("the last attempt returns or raises")
+                if not (code in _PRECONDITION or (code in _MISSING and "IfMatch" in condition)):
+                    raise
+                if (mine := self._written_by(key, token)) is not None:
+                    return mine
+                raise refusal from error
+        return reply["ETag"]
 
     def _written_by(self, key: str, token: str) -> str | None:
         with self._faults(f"look at {key}"):
@@ -200,15 +184,16 @@ class S3Store:
         return StorageError(f"could not {action} in {self.uri}: {error}")
 
 
-def _make_client() -> "S3Client":
+def _make_client(patience: Patience) -> "S3Client":
     """A client of its own session: boto3's shared one may not be used by several threads while it is being made."""
     try:
-        return boto3.Session().client(
+        client = boto3.Session().client(
             "s3",
             config=Config(
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_SILENT_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": 1},
+                connect_timeout=min(_CONNECT_SECONDS, patience.silent),
+                read_timeout=patience.silent,
+                max_pool_connections=_CONNECTIONS,
                 # Streams a file without reading it twice for a checksum that S3 does not ask for.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -217,3 +202,5 @@ def _make_client() -> "S3Client":
         )
     except (BotoCoreError, ValueError) as error:
         raise StorageError(f"the AWS settings make no S3 client: {error}") from error
+    patience.serve(client)
+    return client

@@ -1,7 +1,11 @@
 """S3 that is away, refuses, answers late or loses its replies."""
 
+import io
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,10 +13,12 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from proxy import Wire, wire
 
-from storage import AlreadyExists, Changed, NotFound, StorageError, Store, open_store, s3
+from storage import AlreadyExists, Changed, NotFound, StorageError, Store, open_store, patience
+from storage.patience import Patience
 from storage.ranged import RangedFile
 from storage.s3 import S3Store
 
@@ -61,22 +67,76 @@ def _calls(store: Store, file: Path) -> dict[str, Callable[[], object]]:
     }
 
 
-def _all_fail(store: Store, file: Path, match: str) -> None:
+def _all_fail(store: Store, file: Path, match: str, each: Callable[[], None] = lambda: None) -> None:
     for call in _calls(store, file).values():
+        each()
         with pytest.raises(StorageError, match=match) as caught:
             call()
         assert not isinstance(caught.value, (NotFound, AlreadyExists, Changed))
         assert store.uri in str(caught.value)
 
 
+def _refusing(listener: socket.socket) -> str:
+    """The address of a socket that is bound and does not listen: connections are refused."""
+    listener.bind(("127.0.0.1", 0))
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 def test_a_server_that_is_away(s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    """Every call fails as the storage's fault, names the address, and all of them together wait for less than a minute."""
-    with socket.socket() as nobody:  # bound and not listening: connections are refused
-        nobody.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
-        store = open_store(s3_root)
-        _all_fail(store, file, "Could not connect to the endpoint URL")
-    assert 0 < sum(waits) < 60
+    """Every call fails as the storage's fault and names the address, after it was waited for half a minute at least."""
+    waited: list[float] = []
+
+    def gather() -> None:
+        waited.append(sum(waits))
+        waits.clear()
+
+    with socket.socket() as nobody:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", _refusing(nobody))
+        _all_fail(open_store(s3_root), file, "Could not connect to the endpoint URL", each=gather)
+    gather()
+    assert all(30 < seconds < 120 for seconds in waited[1:])
+
+
+def test_who_is_hurried_waits_for_seconds(s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's calls end while somebody waits for them, and are tried again before."""
+    with socket.socket() as nobody:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", _refusing(nobody))
+        store = open_store(s3_root, hurried=True)
+        began = time.monotonic()
+        with pytest.raises(StorageError, match="Could not connect to the endpoint URL"):
+            store.get(KEY)
+    assert 0.25 < time.monotonic() - began < 5
+
+
+def test_an_outage_that_many_threads_meet(over_wire: S3Store, line: Wire) -> None:
+    """Fifty writers at once wait for a server that is away for three seconds: no quota is used up among them."""
+    line.down()
+    again = threading.Timer(3, line.up)
+    again.start()
+    with ThreadPoolExecutor(50) as pool:
+        etags = list(pool.map(lambda number: over_wire.put(f"many/{number}", b"x"), range(50)))
+    again.join()
+    assert len(etags) == 50
+    assert len(list(over_wire.scan("many/"))) == 50
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(503, "SlowDown"), (500, "InternalError"), (409, "ConditionalRequestConflict"), (400, "RequestTimeout")],
+)
+def test_answers_that_pass(bucket: S3Store, file: Path, waits: list[float], status: int, code: str) -> None:
+    """What S3 asks to send again is sent again, the same bytes from the first on."""
+
+    def answer(store: S3Store, request: Any) -> AWSResponse:
+        request.body.read(10)
+        body = f"<Error><Code>{code}</Code><Message>again</Message></Error>".encode()
+        return AWSResponse(request.url, status, {}, RawReply(body))
+
+    sent = _break(bucket, 3, answer)
+    bucket.publish(KEY, file, expected=None)
+    assert len(sent) == 4
+    assert len(waits) == 3
+    assert bucket.get(KEY) == file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -115,14 +175,20 @@ def test_settings_that_make_no_client(s3_root: str, monkeypatch: pytest.MonkeyPa
         open_store(s3_root)
 
 
-def _break(store: S3Store, times: int, how: Callable[[Any, Any], None]) -> list[str]:
+class RawReply(io.BytesIO):
+    """A reply's body as botocore reads it."""
+
+    def stream(self, _size: int = 0) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _break(store: S3Store, times: int, how: Callable[[Any, Any], AWSResponse | None]) -> list[str]:
     """Spoil the first PUTs of the store; returns what was sent, with what the server answered."""
     sent: list[str] = []
 
-    def spoil(request: Any, **_: Any) -> None:
+    def spoil(request: Any, **_: Any) -> AWSResponse | None:
         sent.append(request.method)
-        if len(sent) <= times:
-            how(store, request)
+        return how(store, request) if len(sent) <= times else None
 
     store._client.meta.events.register("before-send.s3.PutObject", spoil)
     return sent
@@ -265,12 +331,11 @@ def test_a_server_that_hangs(
     s3_root: str, file: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float], call: str
 ) -> None:
     """It takes connections and says nothing: the call fails as the storage's fault, in minutes and not in hours."""
-    assert s3._ATTEMPTS * s3._SILENT_SECONDS <= 240
-    monkeypatch.setattr(s3, "_ATTEMPTS", 2)
-    monkeypatch.setattr(s3, "_SILENT_SECONDS", 0.05)
+    assert patience.WORKER.seconds + 2 * patience.WORKER.silent <= 240
+    monkeypatch.setattr(patience, "WORKER", Patience(seconds=0.5, silent=0.05))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         store = open_store(s3_root)
         with pytest.raises(StorageError, match="Read timeout on endpoint URL"):
             _calls(store, file)[call]()
-    assert len(waits) == 1
+    assert waits

@@ -60,6 +60,7 @@ def create_app(
     app.state.catalog = parts.catalog
     app.state.binding_of = parts.binding_of
     app.state.started_at = db.now()
+    app.state.readiness = health.Readiness()
     app.state.access = Access(settings, parts.engine)
     app.state.metrics = metrics.Metrics(parts)
     app.add_middleware(Gate, access=app.state.access, max_body_bytes=settings.max_body_bytes)

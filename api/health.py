@@ -1,5 +1,7 @@
 """Whether the service lives, and whether it can do its work."""
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from api import db
-from api.access.callers import Counted
-from api.access.errors import TooManyRequests
-from api.errors import documented
 from api.executors.base import ExecutorError
 from api.jobs import store as jobs
 from api.parts import Parts
@@ -24,6 +23,8 @@ from worker.contract import layout
 
 STALE_AFTER = timedelta(minutes=2)
 """A reconciler whose last good pass is older than this is not at work."""
+KEPT_SECONDS = 1.0
+"""An answer is good for so long. Nobody's requests are counted: a balancer must get one, whoever else asks."""
 
 router = APIRouter(tags=["health"])
 
@@ -52,6 +53,33 @@ class Ready(Out):
     last_pass: datetime | None = Field(description="When the reconciler's last good pass ended")
 
 
+class Readiness:
+    """The last answer, so that however many ask, the database and AWS are asked by one of them."""
+
+    def __init__(self) -> None:
+        self._asking = threading.Lock()
+        self._last: Ready | None = None
+        self._good_until = 0.0
+
+    def told(self, ask: Callable[[], Ready]) -> Ready:
+        """A good answer; the last one where somebody asks at this moment, so that no thread waits for a slow one."""
+        last = self._last
+        if last is None:
+            with self._asking:
+                return self._last or self._asked(ask)
+        if time.monotonic() < self._good_until or not self._asking.acquire(blocking=False):
+            return last
+        try:
+            return self._asked(ask)
+        finally:
+            self._asking.release()
+
+    def _asked(self, ask: Callable[[], Ready]) -> Ready:
+        self._last = ask()
+        self._good_until = time.monotonic() + KEPT_SECONDS
+        return self._last
+
+
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": Ready, "description": "Something that the service needs does not answer"}
 }
@@ -67,24 +95,27 @@ def live() -> Live:
     "/readyz",
     operation_id="ready",
     summary="Can the service do its work?",
-    dependencies=[Counted],
-    responses=_NOT_READY | documented(TooManyRequests),
+    responses=_NOT_READY,
 )
 def ready(request: Request, response: Response) -> Ready:
-    """Asks the database, the storage and the executor, and when the reconciler last made a good pass."""
-    parts: Parts = request.app.state.parts
+    """Asks the database, the storage and the executor, and when the reconciler last made a good pass; once a second."""
+    readiness: Readiness = request.app.state.readiness
+    told = readiness.told(lambda: _asked(request.app.state.parts, request.app.state.started_at))
+    if not told.ready:
+        response.status_code = 503
+    return told
+
+
+def _asked(parts: Parts, started_at: datetime) -> Ready:
     database = _checked(lambda: _ask_database(parts))
     last_pass = _last_pass(parts) if database.ok else None
     checks = {
         "database": database,
         "storage": _checked(lambda: parts.store.head(layout.dataset_key(layout.DEFAULT_PREFIX))),
         "executor": _checked(parts.executor.check),
-        "reconciler": _reconciler(last_pass, request.app.state.started_at),
+        "reconciler": _reconciler(last_pass, started_at),
     }
-    all_well = all(check.ok for check in checks.values())
-    if not all_well:
-        response.status_code = 503
-    return Ready(ready=all_well, last_pass=last_pass, **checks)
+    return Ready(ready=all(check.ok for check in checks.values()), last_pass=last_pass, **checks)
 
 
 def _checked(ask: Callable[[], object]) -> Check:

@@ -125,11 +125,6 @@ class Access:
         nobody = caller.key_id is None and caller.name == ANYBODY
         self._hit(address if nobody else caller.actor)
 
-    def count_address(self, address: str) -> None:
-        """The same for a route that is open to everybody, without asking the database. Raises `TooManyRequests`."""
-        if self._guarded or self._asked is not None:
-            self._hit(address)
-
     def is_guarded(self) -> bool:
         """Whether keys are asked for: once one is set or was ever made, for good."""
         if not self._guarded:

@@ -72,7 +72,7 @@ class Api(Construct):
                 image=image,
                 command=[command],
                 essential=command == "serve",
-                environment=environment(archive=archive, port=self.port),
+                environment=environment(archive=archive, port=self.port, balancer=vpc.vpc_cidr_block),
                 secrets=secrets,
                 readonly_root_filesystem=True,
                 linux_parameters=ecs.LinuxParameters(self, f"Linux-{command}", init_process_enabled=True),
@@ -140,8 +140,11 @@ class Api(Construct):
         )
 
 
-def environment(*, archive: str, port: int) -> Mapping[str, str]:
-    """The settings of the service that are not its defaults, by the names of its settings class."""
+def environment(*, archive: str, port: int, balancer: str) -> Mapping[str, str]:
+    """The settings of the service that are not its defaults, by the names of its settings class.
+
+    `balancer` holds the addresses whose word is taken for where a request comes from, and whether it came by HTTPS.
+    """
     values: dict[str, object] = {
         "archive": archive,
         "database_url": "postgresql://",  # where it is stands in libpq's variables
@@ -155,4 +158,8 @@ def environment(*, archive: str, port: int) -> Mapping[str, str]:
     if unknown:
         raise ValueError(f"the service has no settings {', '.join(sorted(unknown))}")
     settings = {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in values.items()}
-    return settings | {"AWS_DEFAULT_REGION": cdk.Aws.REGION, "PGSSLMODE": "require"}
+    return settings | {
+        "AWS_DEFAULT_REGION": cdk.Aws.REGION,
+        "PGSSLMODE": "require",
+        "FORWARDED_ALLOW_IPS": balancer,
+    }

@@ -1,5 +1,6 @@
 """The service stack runs the service as its settings and calls are."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -39,6 +40,21 @@ def test_the_settings_are_ones_that_the_service_takes(
     assert not settings.needs_data_dir
     (mapping,) = containers["serve"]["PortMappings"]
     assert mapping["ContainerPort"] == settings.port
+
+
+def test_the_balancers_word_is_taken(variants: Mapping[str, Variant]) -> None:
+    """Of where a request comes from and whether it came by HTTPS, and nobody else's: callers are counted by address."""
+    trusted = {
+        name: [
+            each["Value"]
+            for container in variants[name].service.only("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+            for each in container["Environment"]
+            if each["Name"] == "FORWARDED_ALLOW_IPS"
+        ]
+        for name in ("grown", "existing")
+    }
+    assert trusted["existing"] == ["10.0.0.0/16"] * 2
+    assert all(re.search(r"Vpc\w+CidrBlock", each["Fn::ImportValue"]) for each in trusted["grown"])
 
 
 def test_the_database_is_migrated_before_the_service_starts(containers: dict[str, Json]) -> None:

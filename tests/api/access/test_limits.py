@@ -81,10 +81,10 @@ def test_too_many_requests_of_a_key(limited: Limited, executor: MemoryExecutor) 
 
 
 def test_too_many_requests_of_an_address(limited: Limited) -> None:
-    """Who sends no key is counted by address, on the routes that are open too; who sends one is not in that count."""
+    """Who sends no key is counted by address; who sends one is not in that count."""
     client = limited(requests_per_minute=3, public_reads=True)
     assert [client.get("/jobs").status_code for _ in range(4)] == [200, 200, 200, 429]
-    refused(client.get("/readyz"), 429, "too-many-requests")
+    refused(client.get("/partitions"), 429, "too-many-requests")
     assert client.get("/jobs", headers=OPERATOR).status_code == 200
 
 

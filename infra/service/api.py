@@ -14,7 +14,7 @@ from constructs import Construct
 from api.settings import ENV_PREFIX, Settings
 from infra.acknowledge import acknowledge, ignore_lint
 from infra.options import ServiceOptions
-from infra.service.database import Database
+from infra.service.database import NAME, Database
 from worker.contract import compute
 
 _CPU, _MEMORY_MIB = 512, 1024
@@ -22,13 +22,7 @@ _GRACE = cdk.Duration.minutes(5)
 _STOP = cdk.Duration.seconds(30)
 _BUSY_PERCENT = 70
 
-_OF_DATABASE = {
-    "PGHOST": "host",
-    "PGPORT": "port",
-    "PGUSER": "username",
-    "PGPASSWORD": "password",
-    "PGDATABASE": "dbname",
-}
+_SECRET = {"PGUSER": "username", "PGPASSWORD": "password"}
 """libpq's variables, each a field of the database's secret: no URL with a password has to be put together."""
 
 
@@ -64,15 +58,16 @@ class Api(Construct):
             ),
         )
         image = ecs.ContainerImage.from_ecr_repository(repository, options.image_tag)
-        secrets = {name: ecs.Secret.from_secrets_manager(database.secret, key) for name, key in _OF_DATABASE.items()}
+        secrets = {name: ecs.Secret.from_secrets_manager(database.secret, key) for name, key in _SECRET.items()}
         secrets[f"{ENV_PREFIX}API_KEY"] = ecs.Secret.from_secrets_manager(self.key)
+        variables = environment(archive=archive, port=self.port, balancer=vpc.vpc_cidr_block)
         containers = {
             command: task.add_container(
                 command,
                 image=image,
                 command=[command],
                 essential=command == "serve",
-                environment=environment(archive=archive, port=self.port, balancer=vpc.vpc_cidr_block),
+                environment={**variables, **_place(database)},
                 secrets=secrets,
                 readonly_root_filesystem=True,
                 linux_parameters=ecs.LinuxParameters(self, f"Linux-{command}", init_process_enabled=True),
@@ -138,6 +133,17 @@ class Api(Construct):
                 "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken is granted for no resource but *.",
             },
         )
+
+
+def _place(database: Database) -> Mapping[str, str]:
+    """Where the database is. A restored one has another address under the same secret, which a task would read only when
+    it is started: so the address stands in its definition, and tasks follow the database."""
+    instance = database.instance
+    return {
+        "PGHOST": instance.db_instance_endpoint_address,
+        "PGPORT": instance.db_instance_endpoint_port,
+        "PGDATABASE": NAME,
+    }
 
 
 def environment(*, archive: str, port: int, balancer: str) -> Mapping[str, str]:

@@ -72,7 +72,7 @@ class Database(Construct):
 
     @property
     def secret(self) -> secretsmanager.ISecret:
-        """User name, password, host, port and database name."""
+        """User name and password, and where the database is."""
         secret = self.instance.secret
         if secret is None:
             raise RuntimeError("the database was made without a secret")

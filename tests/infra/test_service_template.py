@@ -20,7 +20,11 @@ def containers(default: Variant) -> dict[str, Json]:
 def plain(container: Json) -> dict[str, str]:
     """The environment as the service finds it, with stand-ins for what is known at deployment only."""
     values = {each["Name"]: each["Value"] for each in container["Environment"]}
-    return {name: value if isinstance(value, str) else "s3://bucket" for name, value in values.items()}
+    return {name: value if isinstance(value, str) else _stand_in(name) for name, value in values.items()}
+
+
+def _stand_in(name: str) -> str:
+    return "s3://bucket" if name == "HLS_ARCHIVE" else name.lower()
 
 
 def test_the_settings_are_ones_that_the_service_takes(
@@ -30,7 +34,7 @@ def test_the_settings_are_ones_that_the_service_takes(
     for name, value in plain(containers["serve"]).items():
         monkeypatch.setenv(name, value)
     secrets = {each["Name"] for each in containers["serve"]["Secrets"]}
-    assert secrets == {"HLS_API_KEY", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}
+    assert secrets == {"HLS_API_KEY", "PGUSER", "PGPASSWORD"}
     monkeypatch.setenv("HLS_API_KEY", "k" * 40)
     settings = Settings()
     assert (settings.executor, settings.batch_queue) == ("batch", compute.JOB_QUEUE)
@@ -66,6 +70,19 @@ def test_the_database_is_migrated_before_the_service_starts(containers: dict[str
     for same in ("Image", "Environment", "Secrets", "ReadonlyRootFilesystem"):
         assert migrate[same] == serve[same]
     assert serve["ReadonlyRootFilesystem"] is True
+
+
+@pytest.mark.parametrize("name", ["default", "existing"])
+def test_tasks_follow_the_database(variants: Mapping[str, Variant], name: str) -> None:
+    """Its address in their definition is the instance's own: one that is restored from a snapshot takes its place under
+    the same secret, and only another definition makes ECS start tasks anew."""
+    service = variants[name].service
+    (instance,) = [name for name, each in service.resources.items() if each["Type"] == "AWS::RDS::DBInstance"]
+    for container in service.only("AWS::ECS::TaskDefinition")["ContainerDefinitions"]:
+        told = {each["Name"]: each["Value"] for each in container["Environment"]}
+        assert told["PGHOST"] == {"Fn::GetAtt": [instance, "Endpoint.Address"]}
+        assert told["PGPORT"] == {"Fn::GetAtt": [instance, "Endpoint.Port"]}
+        assert told["PGDATABASE"] == "hls"
 
 
 def test_a_release_that_does_not_come_up_is_taken_back(default: Variant) -> None:

@@ -112,7 +112,9 @@ class ServiceOptions(Options):
     database_instance_type: str = Field(default="t4g.micro", description="Size of the database")
     database_multi_az: bool = Field(default=False, description="A standby of the database in a second zone")
     database_snapshot: str | None = Field(
-        default=None, description="Snapshot that the database was restored from; once given, it has to stay"
+        default=None,
+        pattern=r"^(arn:[^:]+:rds:[^:]+:\d+:snapshot:)?(rds:)?[A-Za-z](-?[A-Za-z0-9])*$",
+        description="Snapshot that the database was restored from; once given, it has to stay",
     )
     rotate_credentials: bool = Field(
         default=False, description="A new database password every 30 days; tasks must be started anew after each"

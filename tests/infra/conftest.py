@@ -18,6 +18,13 @@ REPOSITORY = Path(__file__).parents[2]
 Json = dict[str, Any]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test of this folder comes first waits for the templates."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @dataclass(frozen=True)
 class Template:
     """One stack's template."""

@@ -33,11 +33,15 @@ def test_every_command_is_one_that_aws_takes(command: str) -> None:
 
 
 def test_a_wrong_command_is_found() -> None:
-    """A misspelt operation, an option that there is not, and one that is missing."""
+    """A misspelt operation, an option that there is not, one that is missing, and values that AWS does not take."""
     assert faults("aws batch submitt-job --job-name x") == ["batch submitt-job"]
     assert faults("aws batch describe-jobs --jobs x --really") == ["--really"]
     assert faults("aws batch describe-jobs") == ["without --jobs"]
     assert faults("aws rds wait db-snapshot-gone --db-snapshot-identifier x") == ["rds db-snapshot-gone"]
+    snapshot = "aws rds create-db-snapshot --db-instance-identifier x --db-snapshot-identifier before-"
+    assert faults(f"{snapshot}$TAG") == ["--db-snapshot-identifier before-0.2.0"]
+    assert faults(f'{snapshot}"${{TAG//[._]/-}}"') == []
+    assert faults("aws batch list-jobs --job-status WAITING") == ["--job-status WAITING"]
     assert len(COMMANDS) > 20
 
 

@@ -48,6 +48,16 @@ def test_scaling_needs_room() -> None:
         ServiceOptions.from_context({"tasks": "3", "maxTasks": "2"})
 
 
+def test_snapshots_are_named_as_rds_names_them() -> None:
+    """Those that an operator makes, those that RDS makes every night, and another account's; nothing else."""
+    shared = "arn:aws:rds:us-east-1:123456789012:snapshot:before-0-2-0"
+    for name in ("before-0-2-0", "rds:hlsservicestack-database-2026-06-01-05-10", shared):
+        assert ServiceOptions.from_context({"databaseSnapshot": name}).database_snapshot == name
+    for name in ("before-0.2.0", "before--x", "before-", "0-2-0", "", "before_x", "rds:"):
+        with pytest.raises(ValidationError, match="databaseSnapshot"):
+            ServiceOptions.from_context({"databaseSnapshot": name})
+
+
 def test_a_misspelt_option_is_refused() -> None:
     """With the names that there are."""
     with pytest.raises(ValueError, match=r"no option maxVCpus: choose from .*maxvCpus"):

@@ -1,12 +1,13 @@
 """Commands of the AWS command line as they stand in a document, checked against the models of AWS's APIs."""
 
 import re
-import shlex
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 
 from botocore import xform_name
-from botocore.model import ServiceModel
+from botocore.model import ServiceModel, Shape
 from botocore.session import Session
 from botocore.waiter import WaiterModel
 
@@ -17,6 +18,14 @@ OF_ITS_OWN = {
     "s3 cp": {"--recursive"},
 }
 """Commands that are no operation of an API, with their options."""
+
+_VALUES = {"--db-snapshot-identifier": re.compile(r"[A-Za-z](-?[A-Za-z0-9])*")}
+"""What AWS takes as a value and says in words only; what its models say is read from them."""
+
+_TAG = "0.2.0"
+"""Of the release that is deployed, in place of `$TAG`."""
+
+_UNKNOWN = "UNKNOWN"
 
 _API_OF = {"s3api": "s3"}
 """Where the command line has another name for an API."""
@@ -37,7 +46,7 @@ def outputs(document: str) -> set[tuple[str, str]]:
 
 def faults(command: str) -> list[str]:
     """What the AWS command line would not take."""
-    words = shlex.split(re.sub(r"\$\([^()]*\)", "X", command))
+    words = _expanded(command)
     given = {word.partition("=")[0] for word in words if word.startswith("--")} - GLOBAL
     service, operation = _API_OF.get(words[1], words[1]), words[2]
     if f"{service} {operation}" in OF_ITS_OWN:
@@ -54,7 +63,28 @@ def faults(command: str) -> list[str]:
     members = {f"--{xform_name(name, '-')}": member for name, member in shape.members.items()}
     negated = {f"--no-{name[2:]}" for name, member in members.items() if member.type_name == "boolean"}
     required = {f"--{xform_name(name, '-')}" for name in shape.required_members}
-    return sorted(given - set(members) - negated) + sorted(f"without {name}" for name in required - given)
+    unknown = sorted(given - set(members) - negated)
+    return unknown + sorted(f"without {name}" for name in required - given) + sorted(_wrong_values(words, members))
+
+
+def _expanded(command: str) -> list[str]:
+    """The words as the shell hands them over; what another command prints, and what a function is given, is not known."""
+    plain = re.sub(r"\$\([^()]*\)", _UNKNOWN, command)
+    script = f"printf '%s\\0' {plain}"
+    words = ["bash", "-uc", script, "bash", _UNKNOWN, _UNKNOWN]
+    done = subprocess.run(words, env={"TAG": _TAG}, capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
+
+
+def _wrong_values(words: list[str], members: Mapping[str, Shape]) -> Iterator[str]:
+    """Of options that are followed by one value."""
+    for option, value in pairwise(words):
+        if option in members and not value.startswith("--") and _UNKNOWN not in value:
+            choices, pattern = members[option].metadata.get("enum"), members[option].metadata.get("pattern")
+            known = choices is None or value in choices
+            written = pattern is None or re.fullmatch(pattern, value)
+            if not (known and written and (option not in _VALUES or _VALUES[option].fullmatch(value))):
+                yield f"{option} {value}"
 
 
 def _until_its_end(text: str) -> str:

@@ -14,7 +14,7 @@ from api import db, logs, migrate
 from api.access import commands as key_commands
 from api.app import create_app
 from api.parts import assemble
-from api.settings import ENV_PREFIX, Settings, StartRefused, load
+from api.settings import ENV_PREFIX, KEEP_ALIVE_SECONDS, Settings, StartRefused, load
 
 REFUSED = 78
 """Exit code of a service that cannot start; EX_CONFIG in sysexits.h."""
@@ -63,7 +63,13 @@ def _serve(settings: Settings, _arguments: argparse.Namespace) -> int:
         url = f"http://{shown}:{port}"
         sys.stdout.write(json.dumps({"action": "serve", "url": url, "docs": f"{url}/docs"}) + "\n")
         sys.stdout.flush()
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
         # uvicorn ends in order and then raises the signal again: that is the end that was asked for, and no fault.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with contextlib.suppress(KeyboardInterrupt):

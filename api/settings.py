@@ -14,6 +14,9 @@ from worker.contract.job import Destination
 
 ENV_PREFIX = "HLS_"
 MAX_PAGE_SIZE = 500
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept; longer than a load balancer keeps its own, which otherwise sends a request into a
+connection that is being closed and answers 502."""
 
 
 class StartRefused(Exception):

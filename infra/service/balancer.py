@@ -5,10 +5,12 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
+from api.settings import KEEP_ALIVE_SECONDS
 from infra.acknowledge import acknowledge
 from infra.service.api import Api
 
 HEALTH = "/readyz"
+_IDLE = cdk.Duration.seconds(KEEP_ALIVE_SECONDS - 15)
 
 
 class Balancer(Construct):
@@ -31,6 +33,7 @@ class Balancer(Construct):
             internet_facing=self.is_public,
             security_group=group,
             drop_invalid_header_fields=True,
+            idle_timeout=_IDLE,
         )
         listener = self._https(str(certificate_arn)) if self.is_public else self._http(group, vpc)
         self.targets = listener.add_targets(

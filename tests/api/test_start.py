@@ -1,5 +1,6 @@
 """The service as a process: it starts, refuses to, and stops."""
 
+import http.client
 import json
 import os
 import signal
@@ -78,6 +79,21 @@ def test_it_serves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     assert "Traceback" not in errors
     lines = [json.loads(line) for line in errors.splitlines()]
     assert {"request", "start", "stop"} <= {line.get("action") for line in lines}
+
+
+def test_an_idle_connection_is_kept(tmp_path: Path) -> None:
+    """Past the few seconds that are uvicorn's default, so that a load balancer may send another request."""
+    with service(tmp_path) as process:
+        host, _, port = announced(process).removeprefix("http://").partition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        kept = connection.sock
+        time.sleep(6)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        assert connection.sock is kept, "it was closed and opened anew"
+        connection.close()
 
 
 def test_a_port_in_use(refusal: Callable[..., str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from api.app import create_app
-from api.settings import Settings
+from api.settings import KEEP_ALIVE_SECONDS, Settings
 from tests.infra.conftest import Json, Variant
 from worker.contract import compute, vitals
 
@@ -93,6 +93,13 @@ def test_a_release_that_does_not_come_up_is_taken_back(default: Variant) -> None
     path = default.service.only("AWS::ElasticLoadBalancingV2::TargetGroup")["HealthCheckPath"]
     assert path == "/readyz"
     assert path in create_app().openapi()["paths"]
+
+
+def test_the_balancer_hangs_up_first(default: Variant) -> None:
+    """It ends an idle connection before the service does; else it would send a request into one that is being closed."""
+    balancer = default.service.only("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    attributes = {each["Key"]: each["Value"] for each in balancer["LoadBalancerAttributes"]}
+    assert 0 < int(attributes["idle_timeout.timeout_seconds"]) < KEEP_ALIVE_SECONDS
 
 
 def test_without_a_certificate_nothing_is_open(default: Variant) -> None:

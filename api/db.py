@@ -13,12 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
+from api.postgresql import PatientConnection
+
 SQLITE_BUSY_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 POOL_WAIT_SECONDS = 10
 RECYCLE_SECONDS = 1800
+SILENCE_SECONDS = 5
+"""How long after its own limit on a statement a database may still be silent."""
 _SQLITE_STEPS = 100_000
 """Instructions of SQLite's between two looks at the clock: about a millisecond's worth."""
 _DEADLINE = "deadline"
@@ -60,7 +64,7 @@ def make_engine(url: str) -> Engine:
         )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
@@ -69,6 +73,8 @@ def make_engine(url: str) -> Engine:
         pool_recycle=RECYCLE_SECONDS,
         connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s"},
     )
+    event.listen(engine, "do_connect", lambda _dialect, _record, args, named: PatientConnection.connect(*args, **named))
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -82,8 +88,7 @@ def limit_queries(engine: Engine, seconds: float) -> None:
     """Stop every statement that takes longer, from now on; migrations come before."""
     engine.dispose()
     if engine.dialect.name == "postgresql":
-        milliseconds = int(1000 * seconds)
-        event.listen(engine, "connect", lambda connection, _record: _limit_postgresql(connection, milliseconds))
+        event.listen(engine, "connect", lambda connection, _record: _limit_postgresql(connection, seconds))
         return
     event.listen(engine, "connect", _watch_sqlite)
 
@@ -99,9 +104,10 @@ def was_too_slow(error: DBAPIError) -> bool:
     return isinstance(error.orig, QueryCanceled)
 
 
-def _limit_postgresql(connection: Any, milliseconds: int) -> None:
+def _limit_postgresql(connection: PatientConnection, seconds: float) -> None:
+    connection.patience = seconds + SILENCE_SECONDS
     connection.autocommit = True
-    connection.execute(f"SET statement_timeout = {milliseconds:d}")
+    connection.execute(f"SET statement_timeout = {int(1000 * seconds):d}")
     connection.autocommit = False
 
 

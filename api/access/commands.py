@@ -48,7 +48,9 @@ def _create(session: Session, arguments: argparse.Namespace) -> int:
     try:
         expires_at = db.now() + timedelta(days=arguments.days) if arguments.days is not None else None
     except (ValueError, OverflowError):
-        sys.stderr.write(f"--days {arguments.days:g} names no day of the calendar; leave it out for a key without end.\n")
+        sys.stderr.write(
+            f"--days {arguments.days:g} names no day of the calendar; leave it out for a key without end.\n"
+        )
         return 2
     try:
         wanted = KeyRequest.model_validate({"name": arguments.name, "scope": arguments.scope, "expiresAt": expires_at})

@@ -19,6 +19,16 @@ class Server(Protocol):
     def get_uri(self) -> str: ...
 
 
+def socket_of(server: Server) -> str:
+    """The path of the socket that it listens on."""
+    return str(Path(server.get_uri().rpartition("host=")[2]) / ".s.PGSQL.5432")
+
+
+def url_by(address: tuple[str, int]) -> str:
+    """The URL of a server that is reached by an address before its socket."""
+    return "postgresql://postgres:@{}:{}/postgres".format(*address)
+
+
 @contextmanager
 def postgresql_server() -> Iterator[Server]:
     """Up until the block ends; its data is thrown away."""

@@ -1,4 +1,4 @@
-"""A wire between a client and a server, which tests cut and mend."""
+"""A wire between a client and a server, which tests cut and mend, or stop up."""
 
 import contextlib
 import socket
@@ -7,13 +7,18 @@ from collections.abc import Iterator
 
 
 class Wire:
-    """Passes connections on to `target` while it is up; while it is down they are refused, and those that stand break."""
+    """Passes connections on to `target`, a socket's path or an address, while it is up.
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    While it is down they are refused, and those that stand break; while it is stopped up they stand, and nothing passes.
+    """
+
+    def __init__(self, target: tuple[str, int] | str) -> None:
         self._target = target
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
+        self._flows = threading.Event()
+        self._flows.set()
         self.allowances: list[int] = []
         """Bytes of replies after which the next connections break; those that follow are whole."""
         with socket.socket() as probe:
@@ -26,17 +31,31 @@ class Wire:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def down(self) -> None:
+        self._flows.set()
         with self._lock:
             broken, self._open = self._open, set()
             listener, self._listener = self._listener, None
         for each in (*broken, *([listener] if listener else [])):
             _close(each)
 
+    def stop_up(self) -> None:
+        self._flows.clear()
+
+    def let_flow(self) -> None:
+        self._flows.set()
+
+    def _connect(self) -> socket.socket:
+        if not isinstance(self._target, str):
+            return socket.create_connection(self._target)
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._target)
+        return server
+
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
                 client, _ = listener.accept()
-                server = socket.create_connection(self._target)
+                server = self._connect()
             except OSError:  # closed, or a server that is away
                 return
             with self._lock:
@@ -49,6 +68,7 @@ class Wire:
         left = float("inf") if most is None else most
         with contextlib.suppress(OSError):
             while left and (data := source.recv(int(min(1 << 16, left)))):
+                self._flows.wait()
                 sink.sendall(data)
                 left -= len(data)
         with self._lock:
@@ -64,7 +84,7 @@ def _close(each: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def wire(target: tuple[str, int]) -> Iterator[Wire]:
+def wire(target: tuple[str, int] | str) -> Iterator[Wire]:
     """A wire that is up."""
     opened = Wire(target)
     opened.up()

@@ -50,7 +50,7 @@ def _migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     engine = db.make_engine(settings.database)
     migrate.upgrade(engine)
     engine.dispose()
-    sys.stdout.write("The database is at this release's schema.\n")
+    sys.stdout.write("The database has a schema that this release works with.\n")
     return 0
 
 

@@ -1,5 +1,7 @@
 """Bring the database to this release's schema, from any working directory."""
 
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,10 @@ from api import db
 from api.settings import ENV_PREFIX, StartRefused
 
 SCRIPTS = Path(__file__).parent.parent / "migrations"
+REVISION = re.compile(r"(?P<number>\d{4})(_beside_(?P<oldest>\d{4}))?")
+"""A revision's id: its number, and that of the oldest schema whose releases may work with it (docs/decisions/0007)."""
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -45,15 +51,18 @@ def _config() -> Config:
 def upgrade(engine: Engine, revision: str = "head", *, lock_seconds: float = db.LOCK_TIMEOUT_SECONDS) -> None:
     """Migrate forwards, waiting so long at most for each lock that somebody else holds in PostgreSQL.
 
+    A newer release's schema that this one may work with is left as it is.
+
     Raises:
-        StartRefused: a newer release has migrated the database, or a lock was not given up in time.
+        StartRefused: a newer release's schema is another's, or a lock was not given up in time.
     """
     config = _config()
     config.attributes["lock_seconds"] = lock_seconds
     with _connection(engine) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-        _refuse_newer(config, current)
         connection.rollback()
+        if _is_newer(config, current):
+            return
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
@@ -76,22 +85,27 @@ def check(engine: Engine) -> None:
 
 
 def require_current(engine: Engine) -> None:
-    """Raises `StartRefused` for a database that is not at this release's schema."""
+    """Raises `StartRefused` for a database whose schema is not one that this release works with."""
     config = _config()
     with _connection(engine) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    _refuse_newer(config, current)
     head = ScriptDirectory.from_config(config).get_current_head()
-    if current != head:
+    if not _is_newer(config, current) and current != head:
         raise StartRefused(
             f"The database is at revision {current or 'none'}, and this release needs {head}. Run `python -m api migrate`."
         )
 
 
-def _refuse_newer(config: Config, current: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
-        raise StartRefused(
-            f"The database is at revision {current}, which this release does not know: a newer release migrated it. "
-            "Start that release, or restore the backup from before the upgrade."
-        )
+def _is_newer(config: Config, current: str | None) -> bool:
+    """Whether a newer release migrated the database. Raises `StartRefused` where this one may not work with it."""
+    scripts = ScriptDirectory.from_config(config)
+    if current is None or current in {script.revision for script in scripts.walk_revisions()}:
+        return False
+    ours, theirs = (REVISION.fullmatch(str(revision)) for revision in (scripts.get_current_head(), current))
+    if ours and theirs and theirs["oldest"] and theirs["oldest"] <= ours["number"]:
+        logger.warning("newer schema", extra={"action": "migrate", "revision": current})
+        return True
+    raise StartRefused(
+        f"The database is at revision {current}, which this release does not know: a newer release migrated it. "
+        "Start that release, or restore the backup from before the upgrade."
+    )

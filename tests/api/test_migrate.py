@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from api import db, migrate
@@ -42,11 +44,49 @@ def test_works_from_any_directory(empty: Engine, tmp_path: Path, monkeypatch: py
 
 def test_a_newer_database_is_refused(engine: Engine) -> None:
     """A database that a newer release migrated is left alone, and the message says what to do."""
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
+    stamp(engine, "ffff")
     for start in (migrate.upgrade, migrate.require_current):
         with pytest.raises(StartRefused, match=r"revision ffff.*newer release"):
             start(engine)
+
+
+def test_a_newer_database_that_says_so_is_served(engine: Engine) -> None:
+    """A newer release's schema that works beside this one is left alone and worked with: a deployment that is taken back
+    may start this release again. One that works beside a later release only is refused."""
+    head = migrate.REVISION.fullmatch(str(current(engine)))
+    assert head is not None
+    ours, next_one, after = (f"{int(head['number']) + step:04}" for step in range(3))
+    for revision in (f"{next_one}_beside_{ours}", f"{after}_beside_{ours}", f"{after}_beside_0001"):
+        stamp(engine, revision)
+        migrate.upgrade(engine)
+        migrate.require_current(engine)
+        assert current(engine) == revision
+    stamp(engine, f"{after}_beside_{next_one}")
+    for start in (migrate.upgrade, migrate.require_current):
+        with pytest.raises(StartRefused, match=r"newer release"):
+            start(engine)
+
+
+def test_every_migration_says_what_it_works_beside() -> None:
+    """By its id: a number, and with it that of an older revision unless no release before it may go on."""
+    numbers = []
+    for script in ScriptDirectory(str(migrate.SCRIPTS)).walk_revisions():
+        found = migrate.REVISION.fullmatch(script.revision)
+        assert found is not None, script.revision
+        assert (found["oldest"] or "0000") < found["number"]
+        numbers.append(found["number"])
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
+def current(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def stamp(engine: Engine, revision: str) -> None:
+    """Have the database say that another release migrated it so far."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
 
 
 def test_an_older_database_is_refused_until_migrated(empty: Engine) -> None:

@@ -148,7 +148,7 @@ def test_migrating_and_reconciling_by_command(tmp_path: Path) -> None:
     with service(tmp_path, "api", "migrate") as process:
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert "at this release's schema" in output
+    assert "a schema that this release works with" in output
     with service(tmp_path, "api.reconciler", HLS_RECONCILE_SECONDS="0.05") as process:
         with sqlite3.connect(tmp_path / "data" / "hls.sqlite", timeout=10) as connection:
             while not connection.execute("SELECT at FROM service_marks").fetchone():

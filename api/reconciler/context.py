@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 Sessions = Callable[[], AbstractContextManager[Session]]
 """Opens a session whose block is one transaction."""
 
+Decide = Callable[[Session, Job], bool]
+"""Changes a job that was read anew; false where somebody else changed it at the same moment."""
+
 
 class Catalog(Protocol):
     """What the reconciler asks of the catalogue."""
@@ -61,7 +64,11 @@ class Timings:
 
 @dataclass(frozen=True)
 class Context:
-    """The parts that the steps need; `destination` is the archive's root as workers are told it."""
+    """The parts that the steps need.
+
+    `destination` is the archive's root as workers are told it; `goes_on` says whether this process still leads and was
+    not told to stop, and is asked before each page.
+    """
 
     engine: Engine
     executor: Executor
@@ -69,6 +76,7 @@ class Context:
     catalog: Catalog
     destination: str
     timings: Timings = field(default_factory=Timings)
+    goes_on: Callable[[], bool] = lambda: True
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -79,7 +87,7 @@ class Context:
     def sweep(self, *states: JobState, cancelling: bool = False) -> Iterator[Sequence[Job]]:
         """Pages of the jobs in these states, oldest first, as they are when each page is read."""
         place: tuple[datetime, str] | None = None
-        while True:
+        while self.goes_on():
             with self.session() as session:
                 page = jobs.sweep(session, states, after=place, limit=PAGE, cancelling=cancelling)
             if not page:
@@ -87,7 +95,12 @@ class Context:
             yield page
             place = page[-1].created_at, page[-1].id
 
-    def settle(self, job_id: str, decide: Callable[[Session, Job], bool]) -> bool:
+    def read(self, job_id: str) -> Job | None:
+        """The job as it is now."""
+        with self.session() as session:
+            return jobs.get(session, job_id)
+
+    def settle(self, job_id: str, decide: Decide) -> bool:
         """Read the job anew and change it, in a transaction of its own, again while somebody else changes it.
 
         `decide` returns false where the row had moved on; whether one of the attempts went through is returned.

@@ -13,8 +13,8 @@ from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.cancel import ACCEPTED, TOO_LATE, settle_cancel
 from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger
+from api.reconciler.doubles import best, stop_doubles, under_way
 from api.reconciler.progress import progress_of
-from api.reconciler.submit import best, stop_doubles
 from worker.contract import layout
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
 from worker.contract.logs import JOB_ID
@@ -95,7 +95,7 @@ def _cancel_holds(context: Context, job: Job) -> bool:
 def _stop_doubles(context: Context, job: Job) -> None:
     """A submission that was sent twice may have made a run that nobody follows."""
     if job.submissions > 1:
-        stop_doubles(context, context.executor.find(job.run_name), job.run_ref)
+        stop_doubles(context, job, under_way(context.executor.find(job.run_name)))
 
 
 def _register(context: Context, job: Job) -> None:
@@ -122,7 +122,7 @@ def _follow_double(context: Context, job: Job, ending: Ending) -> bool:
         return True
 
     context.settle(job.id, decide)
-    stop_doubles(context, runs, other.ref)
+    stop_doubles(context, job, under_way(runs))
     return True
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event, Thread
 
@@ -30,7 +31,7 @@ class Reconciler:
     """Makes the database and the executor agree, in passes."""
 
     def __init__(self, context: Context, *, interval: float, leader: Leader | None = None) -> None:
-        self.context = context
+        self.context = replace(context, goes_on=self._goes_on)
         self._interval = interval
         self._leader = leader or make_leader(context.engine)
         self._stop = Event()
@@ -74,9 +75,9 @@ class Reconciler:
             logger.info("stopped", extra={"action": "stop"})
 
     def pass_once(self) -> bool:
-        """Every step once; false where one failed as a whole."""
+        """Every step once; false where one failed as a whole, or this process does not lead any more."""
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("submit", lambda: submit_pending(self.context, self._stop.is_set)),
+            ("submit", lambda: submit_pending(self.context)),
             ("cancel", lambda: act_on_cancels(self.context)),
             ("watch", lambda: watch_active(self.context)),
             ("refresh", self._begin_refresh),
@@ -84,16 +85,20 @@ class Reconciler:
         )
         good = True
         for name, step in steps:
-            if self._stop.is_set():
+            if not self._goes_on():
                 return False
             try:
                 step()
             except Exception:
                 logger.exception("step failed", extra={"action": name})
                 good = False
+        good = good and self._goes_on()
         if good:
             self._mark()
         return good
+
+    def _goes_on(self) -> bool:
+        return not self._stop.is_set() and self._leader.leads()
 
     def _mark(self) -> None:
         with self.context.session() as session:

@@ -5,16 +5,13 @@ submission may have happened: the run is then looked up by its name, and sent ag
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import datetime
 
 from sqlmodel import Session
 
 from api import db
 from api.executors.base import (
     ExecutorUnavailable,
-    RunState,
-    RunStatus,
     SubmissionRefused,
     SubmissionUncertain,
     Throttled,
@@ -23,18 +20,19 @@ from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.cancel import forbid_publication, publication
-from api.reconciler.context import ACTOR, Context, log, logger, passed_over
+from api.reconciler.context import ACTOR, Context, Decide, log, logger, passed_over
+from api.reconciler.doubles import best, stop_doubles, under_way
 from worker.contract.documents import Decision
 from worker.contract.exits import REMEDY, FailureCode
 from worker.contract.job import RunParams
 from worker.contract.logs import JOB_ID
 
 
-def submit_pending(context: Context, stopping: Callable[[], bool]) -> None:
+def submit_pending(context: Context) -> None:
     """Submit what is pending, oldest first, until the executor asks for a pause."""
     for page in context.sweep(JobState.PENDING):
         for job in page:
-            if stopping():
+            if not context.goes_on():
                 return
             try:
                 _advance(context, job)
@@ -56,10 +54,11 @@ def _advance(context: Context, job: Job) -> None:
 
 def _send(context: Context, job: Job) -> None:
     """Mark, submit, record. Raises `Throttled` and `ExecutorUnavailable`, with the mark as it was before."""
+    mark = db.now()
     with context.session() as session:
         row = session.merge(job, load=False)
         sent = {"submissions": job.submissions + 1, "native_reason": None}
-        marked = jobs.change(session, row, submitting_since=db.now(), **sent)
+        marked = jobs.change(session, row, submitting_since=mark, **sent)
     if not marked:
         return
     try:
@@ -67,12 +66,13 @@ def _send(context: Context, job: Job) -> None:
     except (Throttled, ExecutorUnavailable) as error:
         # A submission before this one may have arrived all the same, and goes on being looked for.
         before = {"submitting_since": job.submitting_since, "submissions": job.submissions}
-        context.settle(job.id, _change(native_reason=str(error), **before))
+        values = {"native_reason": str(error), **before}
+        context.settle(job.id, _while_marked(mark, lambda session, row: jobs.change(session, row, **values)))
         raise
     except SubmissionRefused as error:
         # Should a submission before this one have arrived, its run must not publish for a job that failed.
         if job.submissions == 0 or not _follow_publisher(context, job, forbid_publication(context, job)):
-            _refuse(context, job, error)
+            _refuse(context, job, mark, error)
     except SubmissionUncertain as error:
         log(f"submission is uncertain: {error}", job, action="submit", level=logging.WARNING)
     else:
@@ -111,8 +111,7 @@ def adopt(context: Context, job: Job, ref: str, definition: str | None, *, reaso
     if context.settle(job.id, decide):
         log(f"{reason} as {ref}", job, action="submit")
     else:
-        log(f"run {ref} is one too many and is stopped", job, action="double", level=logging.WARNING)
-        context.executor.terminate(ref, "another run does this job")
+        stop_doubles(context, job, [ref])
 
 
 def _look_up(context: Context, job: Job) -> None:
@@ -120,7 +119,7 @@ def _look_up(context: Context, job: Job) -> None:
     if runs:
         chosen = best(runs)
         adopt(context, job, chosen.ref, chosen.definition, reason="found the submission by its name")
-        stop_doubles(context, runs, chosen.ref)
+        stop_doubles(context, job, under_way(runs))
     elif job.submitting_since is not None and db.now() - job.submitting_since >= context.timings.lookup:
         _give_up(context, job)
 
@@ -144,50 +143,28 @@ def _follow_publisher(context: Context, job: Job, decision: Decision | None) -> 
     return True
 
 
-def best(runs: Sequence[RunStatus]) -> RunStatus:
-    """The run to follow: one that has succeeded, else one that is under way, else the last that failed."""
-    order = (RunState.SUCCEEDED, RunState.RUNNING, RunState.SUBMITTED)
-    return next((run for state in order for run in runs if run.state is state), runs[-1])
-
-
-def stop_doubles(context: Context, runs: Sequence[RunStatus], chosen: str | None) -> None:
-    """Stop every run that is under way but the chosen one."""
-    for run in runs:
-        if run.ref != chosen and not run.state.ended:
-            logger.warning("double stopped", extra={"action": "double", "run": run.ref})
-            context.executor.terminate(run.ref, f"a double of {chosen}")
-
-
 def _end_unsubmitted(context: Context, job: Job) -> None:
-    context.settle(
-        job.id,
-        lambda session, row: jobs.move(
-            session,
-            row,
-            JobState.CANCELLED,
-            actor=row.cancel_requested_by or ACTOR,
-            reason="cancelled before it was submitted",
-            submitting_since=None,
-        ),
-    )
+    def decide(session: Session, row: Job) -> bool:
+        actor, reason = row.cancel_requested_by or ACTOR, "cancelled before it was submitted"
+        return jobs.move(session, row, JobState.CANCELLED, actor=actor, reason=reason, submitting_since=None)
+
+    context.settle(job.id, _while_marked(job.submitting_since, decide))
 
 
-def _refuse(context: Context, job: Job, error: SubmissionRefused) -> None:
+def _refuse(context: Context, job: Job, mark: datetime, error: SubmissionRefused) -> None:
     message = f"The executor refused the job: {error}. {REMEDY[FailureCode.BAD_REQUEST]}"
-    context.settle(
-        job.id,
-        lambda session, row: jobs.move(
-            session,
-            row,
-            JobState.FAILED,
-            actor=context.executor.name,
-            reason=message,
-            failure_code=FailureCode.BAD_REQUEST,
-            failure_message=message,
-            submitting_since=None,
-        ),
-    )
+    failure = {"failure_code": FailureCode.BAD_REQUEST, "failure_message": message, "submitting_since": None}
+
+    def decide(session: Session, row: Job) -> bool:
+        return jobs.move(session, row, JobState.FAILED, actor=context.executor.name, reason=message, **failure)
+
+    context.settle(job.id, _while_marked(mark, decide))
 
 
-def _change(**values: Any) -> Callable[[Session, Job], bool]:
-    return lambda session, row: jobs.change(session, row, **values)
+def _while_marked(mark: datetime | None, decide: Decide) -> Decide:
+    """Decides only while the job waits under this mark: another leader may have sent or ended it meanwhile."""
+
+    def guarded(session: Session, row: Job) -> bool:
+        return row.state is not JobState.PENDING or row.submitting_since != mark or decide(session, row)
+
+    return guarded

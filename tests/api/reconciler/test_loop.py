@@ -10,8 +10,10 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
+from api import db
 from api.executors.memory import MemoryExecutor
 from api.jobs import store
+from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.leader import make_leader
 from api.reconciler.loop import PASS_MARK, Reconciler
@@ -87,6 +89,49 @@ def test_a_lost_connection_is_a_lost_lead(hand: Any, engine: Engine, database_ur
     assert not leader.leads()
     until(leader.leads)
     leader.resign()
+
+
+class Passing:
+    """Leads until it has been asked so often."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def leads(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+    def resign(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_lead_that_is_lost_ends_the_pass(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two steps and between two pages: from then on another leader acts, and the pass is no good one."""
+    patient = hand.wait(lost=60)
+    with hand.context.session() as session:
+        for number in range(250):
+            values = {"id": f"{number:016x}", "state": JobState.SUBMITTED, "run_ref": f"run-{number}"}
+            dataset = {"prefix": f"p{number}", "year_month": "202401", "params": "{}", "stage_id": "x"}
+            session.add(Job.model_validate({**values, **dataset, "created_at": db.now()}))
+    polls: list[int] = []
+
+    def poll(_refs: Any) -> dict[str, Any]:
+        polls[-1] += 1
+        return {}
+
+    monkeypatch.setattr(executor, "poll", poll)
+    good = False
+    while not good:
+        assert last_pass(hand) is None
+        reconciler = Reconciler(patient.context, interval=0.01, leader=Passing(len(polls)))
+        polls.append(0)
+        good = reconciler.pass_once()
+        reconciler.close()
+    assert polls == sorted(polls)
+    assert set(polls) == {0, 1, 2, 3}
 
 
 def test_a_step_that_fails_does_not_stop_the_others(

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from api import db
-from api.executors.base import ExecutorUnavailable, RunState, Throttled
+from api.executors.base import ExecutorUnavailable, RunState, SubmissionRefused, Throttled
 from api.executors.memory import MemoryExecutor
 from api.jobs.states import JobState
+from api.reconciler.submit import submit_pending
 from worker.contract import layout
 from worker.contract.logs import JOB_ID
 
@@ -188,6 +189,77 @@ def test_a_cancel_that_meets_an_unconfirmed_submission(hand: Any, executor: Memo
     hand.turn(2)
     assert hand.job(found).state is JobState.CANCELLED
     assert executor.poll(["run-1"])["run-1"].state is RunState.FAILED
+
+
+def test_a_look_up_that_another_leader_overtook_stops_its_own_choice(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs of a job, and each leader chose one: what the job's row says is kept, and the other is stopped."""
+    job_id = hand.put()
+    executor.lose_replies()
+    hand.turn()
+    executor.submit(executor.submitted["run-1"])
+    executor.start("run-1")
+    find = executor.find
+
+    def slow(name: str) -> Any:
+        runs = find(name)
+        hand.change(job_id, state=JobState.SUBMITTED, run_ref="run-2", submitting_since=None)
+        monkeypatch.undo()
+        return runs
+
+    monkeypatch.setattr(executor, "find", slow)
+    hand.turn()
+    assert (hand.job(job_id).state, hand.job(job_id).run_ref) == (JobState.SUBMITTED, "run-2")
+    assert list(executor.terminated) == ["run-1"]
+
+
+@pytest.mark.parametrize("fault", [Throttled, ExecutorUnavailable, SubmissionRefused])
+def test_a_failed_submission_leaves_another_leader_its_mark(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    """A leader that slept in the middle of its call: another one has sent the job since, perhaps with success."""
+    job_id, mark = hand.put(), db.now() + timedelta(seconds=1)
+
+    def slow(_params: Any) -> None:
+        hand.change(job_id, submitting_since=mark, submissions=2)
+        raise fault("not now")
+
+    monkeypatch.setattr(executor, "submit", slow)
+    hand.turn()
+    job = hand.job(job_id)
+    assert (job.state, job.submitting_since, job.submissions) == (JobState.PENDING, mark, 2)
+
+
+@pytest.mark.parametrize("fault", ["refused", "cancelled"])
+def test_an_end_leaves_a_job_that_another_leader_submitted(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """What never was submitted ends; while that is decided another leader finds its run, and the job goes on."""
+    job_id = hand.put()
+    adopted = {"state": JobState.SUBMITTED, "run_ref": "run-1", "submitting_since": None}
+    if fault == "cancelled":
+        executor.lag(1)
+        executor.lose_replies()
+        hand.wait(lookup=60).turn()
+        hand.cancel(job_id)
+    submit, create = executor.submit, hand.store.create
+
+    def slow_submit(params: Any) -> None:
+        submit(params)
+        hand.change(job_id, **adopted)
+        raise SubmissionRefused("not so")
+
+    def slow_create(key: str, data: bytes) -> Any:
+        monkeypatch.undo()
+        hand.change(job_id, **adopted)
+        return create(key, data)
+
+    monkeypatch.setattr(executor, "submit", slow_submit)
+    monkeypatch.setattr(hand.store, "create", slow_create)
+    submit_pending(hand.context)
+    job = hand.job(job_id)
+    assert (job.state, job.run_ref) == (JobState.SUBMITTED, "run-1")
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

@@ -1,13 +1,15 @@
 """docs/operations.md says what is there: outputs, commands, options, costs, names."""
 
+import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from aws_commands import commands, faults, outputs
 from operations_tables import filled
 
-from infra.options import BatchOptions
+from infra.options import BatchOptions, ServiceOptions, refuse_unknown
 from tests.infra.conftest import REPOSITORY, Variant
 from worker.contract import compute
 
@@ -15,6 +17,8 @@ OPERATIONS = (REPOSITORY / "docs/operations.md").read_text()
 README = (REPOSITORY / "README.md").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 COMMANDS = sorted({*commands(OPERATIONS), *commands(README)})
+CDK_COMMANDS = sorted(set(re.findall(r"npx cdk ([a-z]+[^`\n&|]*)", OPERATIONS + README)))
+OPTIONS = {field.alias for options in (BatchOptions, ServiceOptions) for field in options.model_fields.values()}
 
 
 def test_every_output_that_a_command_asks_for_is_there(default: Variant) -> None:
@@ -57,6 +61,42 @@ def test_every_make_target_is_there() -> None:
     targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", OPERATIONS, re.MULTILINE))
     assert targets
     assert {target for target in targets if f"\n{target}:" not in MAKEFILE} == set()
+
+
+@pytest.mark.parametrize("command", CDK_COMMANDS)
+def test_every_cdk_command_is_one_of_this_app(command: str) -> None:
+    """What it does, to which stacks, with which options; `cdk.json` has the options, and the command line the tag alone."""
+    assert cdk_faults(command) == []
+    assert set(re.findall(r"-c (\w+)=", command)) <= {"imageTag"}
+
+
+def test_a_wrong_cdk_command_is_found() -> None:
+    """Another stack, another option, another command."""
+    assert cdk_faults("deploy HlsStack --no-rollback") == ["HlsStack"]
+    assert cdk_faults("deploy --all --now -c imageTags=1") == ["--now", "imageTags"]
+    assert cdk_faults("remove HlsBatchStack") == ["remove"]
+    assert len(CDK_COMMANDS) > 6
+
+
+def cdk_faults(command: str) -> list[str]:
+    """What the CDK or this app would not take; after the command come stacks, switches and `-c NAME=VALUE`."""
+    verb, *words = command.split()
+    given = [after.partition("=")[0] for word, after in pairwise(words) if word == "-c"]
+    rest = [word for before, word in pairwise(["", *words]) if "-c" not in (before, word)]
+    known = {"HlsBatchStack", "HlsServiceStack", "--all", "--no-rollback"}
+    wrong = [word for word in (verb,) if word not in {"bootstrap", "deploy", "destroy", "diff", "import"}]
+    return wrong + [word for word in rest if word not in known] + [name for name in given if name not in OPTIONS]
+
+
+def test_the_example_of_options_is_one() -> None:
+    """The document's `cdk.json` is the repository's with options that there are."""
+    (written,) = re.findall(r"^```json\n(.*?)^```", OPERATIONS, re.MULTILINE | re.DOTALL)
+    settings = json.loads(written)
+    context = settings.pop("context")
+    assert settings == json.loads((REPOSITORY / "cdk.json").read_text())
+    refuse_unknown(context)
+    assert BatchOptions.from_context(context).alarm_email
+    assert ServiceOptions.from_context(context).certificate_arn
 
 
 def test_the_table_of_memory_has_the_default_types() -> None:

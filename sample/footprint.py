@@ -12,7 +12,8 @@ from sample.tiles import Floats, Tiles, to_degrees
 
 @dataclass(frozen=True)
 class Columns:
-    """Granules as columns: tile, where it was seen from, start, end and start of the data take in seconds of the day."""
+    """Granules as columns: tile, where it was seen from, start, end and start of the data take in seconds of the day,
+    the last in whole ones."""
 
     tiles: Tiles
     seen: Sightings

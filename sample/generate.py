@@ -38,7 +38,7 @@ def day_granules(*, seed: int, collection: str, day: date, count: int, tiles: Ti
         if satellite >= usual and (tiles is not None or sum(len(part.tile) for part in parts) > 1.2 * count):
             break
         parts.append(sightings(near, constellation, _node_time(satellite, constellation, day, rng)))
-    columns = _timed(Sightings.joined(parts), near, collection, constellation, rng)
+    columns = _timed(Sightings.joined(parts), near, collection, constellation, day, rng)
     columns = columns.take(_chosen(columns, count, rng))
     if collection == S30:
         _put_on_midnight(columns.start)
@@ -76,7 +76,7 @@ def _node_time(satellite: int, constellation: Constellation, day: date, rng: np.
 
 
 def _timed(
-    seen: Sightings, tiles: Tiles, collection: str, constellation: Constellation, rng: np.random.Generator
+    seen: Sightings, tiles: Tiles, collection: str, constellation: Constellation, day: date, rng: np.random.Generator
 ) -> Columns:
     """When each granule starts and ends, and when its data take began; without doubles and what starts on another day."""
     if collection == L30:
@@ -84,16 +84,19 @@ def _timed(
             seen.node_time + np.floor((seen.time - seen.node_time + margin) / _SCENE) * _SCENE
             for margin in (-_HALF_TILE, _HALF_TILE)
         )
-        take = first
+        take = np.floor(np.round(first, 3))
     else:
         first = seen.time
         last = first + np.where(rng.random(len(first)) < 0.03, _SENTINEL_GRANULE + rng.random(len(first)), 0)
         # A data take begins in the far north or, after an ocean, near the tropics; each orbit a little elsewhere.
         north, tropics = (-share * constellation.period + seen.node_time * 7 % 97 for share in (0.235, 0.045))
         into_orbit = first - seen.node_time
-        take = seen.node_time + np.where(into_orbit >= tropics, tropics, np.minimum(north, into_orbit))
+        began = seen.node_time + np.where(into_orbit >= tropics, tropics, np.minimum(north, into_orbit))
+        # An id names tile and second, and a take may have begun on the day before: odd days have the odd seconds.
+        odd = day.toordinal() % 2
+        take = 2 * np.floor((began - odd) / 2) + odd
     columns = Columns(tiles.take(seen.tile), seen, first, last, take)
-    _, unique = np.unique(np.stack([seen.tile, np.floor(take)]), axis=1, return_index=True)
+    _, unique = np.unique(np.stack([seen.tile, take]), axis=1, return_index=True)
     today = (first[unique] >= 0) & (first[unique] < DAY - 0.001)
     return columns.take(unique[today])
 
@@ -130,7 +133,6 @@ def _granules(
     epoch_ms = int(midnight.timestamp()) * 1000
     start = np.round(columns.start * 1000).astype(np.int64)
     end = np.maximum(start, np.round(columns.end * 1000).astype(np.int64))
-    take = np.floor(columns.take_start) if collection == S30 else start // 1000
     # Clear and overcast are commoner than half-cloudy; one in fifty has no cloud cover.
     cloud = np.round(100 * rng.beta(0.35, 0.4, count)).astype(int)
     unknown = rng.random(count) < 0.02
@@ -147,7 +149,7 @@ def _granules(
             concept=int(number),
         )
         for name, took, began, ended, ring, no_cloud, clouds, number in zip(
-            columns.tiles.name, take, start, end, rings, unknown, cloud, concept, strict=True
+            columns.tiles.name, columns.take_start, start, end, rings, unknown, cloud, concept, strict=True
         )
     ]
     return sorted(granules, key=lambda granule: (granule.start, granule.id))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,15 @@ class Service:
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.02)
 
-    def kill(self) -> None:
-        """`kill -9`: of the service alone, not of its workers."""
+    def kill(self, *, with_workers: bool = False) -> None:
+        """`kill -9` of the service alone; or of its supervisors and workers too, as when the machine goes down."""
         assert self._process
         self._process.kill()
         self._process.wait()
+        while with_workers and (left := self._left()):
+            for process in left:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def stop(self) -> None:
         if self._process and self._process.poll() is None:
@@ -88,6 +92,11 @@ class Service:
         attempts = (self.folder / "service" / "executor" / "runs" / job_id).glob("attempt-*.log")
         return sum(len(attempt.read_bytes().splitlines()) for attempt in attempts)
 
+    def _left(self) -> list[int]:
+        """Process ids of the supervisors and workers; a worker that has just been begun still looks like the former."""
+        mark = str(self.folder / "service")
+        return [process for process, arguments in _processes() if any(mark in argument for argument in arguments)]
+
     def _listens(self, begin: int) -> bool:
         for line in self.log.read_bytes()[begin:].splitlines():
             if line.startswith(b"{") and line.endswith(b"}"):
@@ -109,19 +118,21 @@ def service(folder: Path, *, source: str, **environment: str) -> Iterator[Servic
         opened.stop()
 
 
+def _processes() -> Iterator[tuple[int, list[str]]]:
+    """The processes of this machine and their arguments."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # ended since it was listed
+                yield int(entry.name), (entry / "cmdline").read_text().split("\0")
+
+
 def live_workers(mark: str) -> dict[int, str]:
     """Process ids of the workers of this machine with the mark among their arguments, and their jobs."""
     found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            arguments = (entry / "cmdline").read_text().split("\0")
-        except OSError:  # ended since it was listed
-            continue
+    for process, arguments in _processes():
         if arguments[1:3] == ["-m", "worker"] and any(mark in argument for argument in arguments):
             (job,) = [argument.removeprefix("--job-id=") for argument in arguments if argument.startswith("--job-id=")]
-            found[int(entry.name)] = job
+            found[process] = job
     return found
 
 

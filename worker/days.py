@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,8 @@ class Day:
     parts: list[Part]
     counted: bool
     """Whether the source stated counts, so that the day is known to be complete."""
+    since: datetime
+    """When the first of its parts was whole: what the source took in later may be missing."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,13 @@ class DayHarvester:
 
         def one(part: Slice) -> Done | list[Slice]:
             found = self._searcher.search(part)
-            return found if isinstance(found, list) else keep(part, assemble(found), found.matched is not None)
+            if isinstance(found, list):
+                return found
+            try:
+                return keep(part, assemble(found), found.matched is not None)
+            except BaseException as error:  # else the day would wait for its other searches, however long they take
+                self._searcher.give_up(error)
+                raise
 
         try:
             with ThreadPoolExecutor(self._threads, thread_name_prefix=f"{day:%d}") as pool:

@@ -1,9 +1,10 @@
 """One run: harvest the month day by day, merge it, verify it, publish it."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 from storage import StorageError, Store
 from worker import geoparquet
@@ -26,6 +27,8 @@ from worker.verify import verify
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+
+T = TypeVar("T")
 
 
 class Run:
@@ -50,8 +53,8 @@ class Run:
             StorageError: the archive could not be read or written.
             OSError: the disk could not.
         """
-        begun = self._publisher.begin()
-        result = self._publisher.finished(begun)
+        begun = self._heeding(self._publisher.begin)
+        result = self._heeding(lambda: self._publisher.finished(begun))
         if result is None:
             result = self._produce(begun)
         self._clear_stage()
@@ -75,8 +78,7 @@ class Run:
             self._finish(merged, provenance, source)
             reporter.phase("verifying")
             row_groups = verify(path, items=merged.items, month=self._params.month)
-            self._publisher.check(begun, merged.items)
-            self._check_stopping()
+            self._heeding(lambda: self._publisher.check(begun, merged.items))
             reporter.phase("publishing")
             return self._publisher.publish(begun, path, provenance, row_groups=row_groups, now=datetime.now(UTC))
 
@@ -97,7 +99,8 @@ class Run:
             begun = stage.begun(day, harvester.slices(day))
             reporter.reused(begun.items)
             parts = begun.done + harvester.harvest(day, begun.missing, begun.keep)
-            staged = stage.save(Day(day, [part.items for part in parts], counted=all(part.counted for part in parts)))
+            counted = all(part.counted for part in parts)
+            staged = stage.save(Day(day, [part.items for part in parts], counted=counted, since=begun.since))
             reporter.day_done(day, sum(staged.record.items.values()))
             return staged
 
@@ -110,7 +113,17 @@ class Run:
             # Without waiting for requests under way: a silent source may hold them for longer than a stop may take.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _all(self, futures: list[Future[Staged]]) -> list[Staged]:
+    def _heeding(self, call: Callable[[], T]) -> T:
+        """The call's result, unless the run is asked to stop: a storage that hangs may hold a call for minutes."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="archive")
+        try:
+            result = self._all([pool.submit(call)])[0]
+        finally:
+            pool.shutdown(wait=False)
+        self._check_stopping()
+        return result
+
+    def _all(self, futures: list[Future[T]]) -> list[T]:
         pending = set(futures)
         while pending:
             self._check_stopping()
@@ -157,7 +170,7 @@ class Run:
             last_datetime=merged.last_datetime,
             json_columns=merged.json_columns,
             source=self._settings.stac_api_url,
-            harvested_at=self._stated(began),
+            harvested_at=self._stated(min([began, *(day.record.staged_at for day in staged)])),
             job_id=self._params.job_id,
             schema_version=SCHEMA_VERSION,
             generator=GENERATOR,
@@ -190,7 +203,7 @@ def _matched(staged: list[Staged]) -> int | None:
     return None if None in counts else sum(count for count in counts if count is not None)
 
 
-def _fault(done: Iterable[Future[Staged]]) -> BaseException | None:
+def _fault(done: Iterable[Future[T]]) -> BaseException | None:
     """Why the harvest ended early: the first fault that is more than the echo of another."""
     faults = [error for future in done if (error := future.exception())]
     return next((fault for fault in faults if not isinstance(fault, Stopped)), faults[0] if faults else None)

@@ -87,7 +87,7 @@ class Stage:
             matched=tally.items.total() if day.counted else None,
             anomalies=dict(sorted(tally.anomalies.items())),
             sha256=_sha256(path),
-            staged_at=datetime.now(UTC),
+            staged_at=day.since,
         )
         self._store.upload(staged_day_key(self._params.stage_id, day.day), path)
         self._store.put(staged_day_record_key(self._params.stage_id, day.day), record.to_json())
@@ -159,6 +159,11 @@ class DayStage:
     @property
     def items(self) -> int:
         return sum(each.items for each in self._kept)
+
+    @property
+    def since(self) -> datetime:
+        """When the first of its slices was staged; now, if none is."""
+        return min((each.staged_at for each in self._kept), default=datetime.now(UTC))
 
     @property
     def done(self) -> list[Done]:

@@ -38,7 +38,7 @@ def harvested_day(day: date, items: list[dict[str, Any]], *, counted: bool = Tru
     body = orjson.dumps({"type": "FeatureCollection", "features": items})
     pages = [Converter().convert(body)] if items else []
     found = [SimpleNamespace(part=part, pages=pages) for part in slices_of(day, COLLECTIONS, None)]
-    return Day(day, [assemble(cast(Found, part)) for part in found], counted=counted)
+    return Day(day, [assemble(cast(Found, part)) for part in found], counted=counted, since=datetime.now(UTC))
 
 
 def run_params(destination: str, *, job_id: str = "job", **others: Any) -> RunParams:

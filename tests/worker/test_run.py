@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from workers import published
 from sample.catalog import Catalog
 from sample.server import Running, running
 from storage import NotFound, StorageError, Store, open_store
-from worker.contract.collections import L30
-from worker.contract.documents import DatasetBinding, Progress
+from worker.contract.collections import COLLECTIONS, L30
+from worker.contract.documents import DatasetBinding, Decision, Progress, StagedDay
 from worker.contract.job import RunParams
 from worker.contract.layout import decision_key, partition_key, progress_key, result_key, staged_day_record_key
 from worker.contract.result import PROVENANCE_KEY, Provenance, RunResult
@@ -175,6 +175,60 @@ def test_a_storage_that_fails_in_the_middle(source: Running, settings: WorkerSet
     searched = {date.fromisoformat(search.parameters["datetime"][:10]) for search in source.log.searches()}
     assert params.month.days()[9] in searched
     assert not searched & kept
+
+
+def test_a_storage_that_fails_while_the_source_is_silent(
+    source: Running, settings: WorkerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slice that cannot be kept ends the run at once: it does not wait for the day's other searches."""
+    for name in ("SPLIT_ABOVE", "SPLIT_DAY_ABOVE", "SLICE_ITEMS"):
+        monkeypatch.setattr(f"worker.source.slices.{name}", 1)
+    source.faults.replace(["hang:seconds=30,collection=HLSS30_2.0"])
+
+    def fail(_number: int, name: str, _key: str) -> None:
+        if name == "upload":
+            raise StorageError("the bucket is on fire")
+
+    params = _params((tmp_path / "archive").as_uri(), collections=COLLECTIONS)
+    began = time.monotonic()
+    with pytest.raises(StorageError, match="on fire"):
+        _run(params, settings, WatchedStore(open_store(params.destination), before=fail)).execute()
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("held", ["month/_dataset.json", result_key("job")])
+def test_a_stop_while_the_storage_hangs(source: Running, settings: WorkerSettings, tmp_path: Path, held: str) -> None:
+    """It does not wait for the answer: who stops a worker gives it half a minute."""
+    params = _params((tmp_path / "archive").as_uri())
+    over = threading.Event()
+
+    def hang(_number: int, _name: str, key: str) -> None:
+        if key == held:
+            over.wait(60)
+
+    store = open_store(params.destination)
+    store.create(
+        decision_key("job"), Decision(action="publish", run="job", at=datetime.now(UTC), replaces=None).to_json()
+    )
+    run = _run(params, settings, WatchedStore(store, before=hang))
+    threading.Timer(0.3, run.stop).start()
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        run.execute()
+    assert time.monotonic() - began < 10
+    over.set()
+
+
+def test_a_month_is_as_fresh_as_its_oldest_day(source: Running, settings: WorkerSettings, tmp_path: Path) -> None:
+    """What the source took in after a day was staged is missing, though a later attempt finished the month."""
+    params = _params((tmp_path / "archive").as_uri())
+    store = open_store(params.destination)
+    with pytest.raises(Interrupted):
+        _stopped_at("get", "month/_dataset.json", params, settings, time=2).execute()
+    key = staged_day_record_key("job", params.month.days()[3])
+    before = datetime.now(UTC) - timedelta(days=5)
+    store.put(key, StagedDay.from_json(store.get(key)).model_copy(update={"staged_at": before}).to_json())
+    assert _run(params, settings).execute().harvested_at == before
 
 
 def test_staged_days_that_cannot_be_removed_are_no_fault(

@@ -1,7 +1,7 @@
 """Staged days come back as they were saved, or not at all."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from worker.contract.job import RunParams
 from worker.contract.layout import staged_day_key, staged_day_record_key
 from worker.days import Day
 from worker.items.moulds import Moulds
+from worker.items.parts import Items
 from worker.items.types import json_paths
+from worker.source.slices import slices_of
 from worker.stage import Stage, clear
 
 SOURCE = "http://127.0.0.1/stac"
@@ -178,6 +180,21 @@ def test_two_runs_of_one_stage_id_do_not_mix_their_days(store: Store, params: Ru
     Stage(store, params, SOURCE, folder()).save(theirs)
     store.put(staged_day_record_key(params.stage_id, DAY), late_record)
     assert Stage(store, params, SOURCE, folder()).load(DAY) is None
+
+
+def test_a_day_is_as_old_as_its_first_slice(store: Store, params: RunParams, folder: Folder) -> None:
+    """A day that was finished with slices of an earlier attempt is no fresher than they are."""
+    whole = harvested_day(DAY, generated_items(DAY))
+    first, *others = slices_of(DAY, params.collections, None)[0].divided(1000)
+    ours = Stage(store, params, SOURCE, folder()).begun(DAY, slices_of(DAY, params.collections, None))
+    before = datetime.now(UTC)
+    part = whole.parts[0]
+    assert isinstance(part, Items)
+    ours.keep(first, part, True)
+    middle = datetime.now(UTC)
+    again = Stage(store, params, SOURCE, folder()).begun(DAY, slices_of(DAY, params.collections, None))
+    again.keep(others[0], part, True)
+    assert before <= again.since <= middle
 
 
 def test_clear_removes_the_days_and_nothing_else(store: Store, params: RunParams, folder: Folder) -> None:

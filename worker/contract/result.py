@@ -36,7 +36,9 @@ class Provenance(ContractModel):
     last_datetime: datetime | None
     json_columns: list[str] = Field(description="Columns that hold JSON text, because their values have several types")
     source: str
-    harvested_at: datetime = Field(description="When the harvest began")
+    harvested_at: datetime = Field(
+        description="When the harvest began, or the first of its staged days was read: what the source took in later may be missing"
+    )
     job_id: RunId
     schema_version: int
     generator: str

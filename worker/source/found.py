@@ -70,6 +70,7 @@ class Found:
             self.matched, self._counted = page.matched, True
         elif page.matched is not None and page.matched != self.matched:
             raise Inconsistent(f"the source's count changed from {self.matched} to {page.matched}")
+        self._watch.received(0)  # an answer, also where there is nothing or too much to take
         return self.matched
 
     def take(self, page: Page) -> None:

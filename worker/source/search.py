@@ -41,6 +41,10 @@ class Searcher:
         """Why the run gave up, where a search was the reason."""
         return self._session.fault
 
+    def give_up(self, fault: BaseException) -> None:
+        """End every search because of this."""
+        self._session.give_up(fault)
+
     def search(self, part: Slice) -> Found | list[Slice]:
         """All items of the slice, or the parts to search instead. A search that fails ends all others.
 
@@ -55,10 +59,10 @@ class Searcher:
             raise
         except RunError as error:
             named = type(error)(f"{part}: {error}")
-            self._session.give_up(named)
+            self.give_up(named)
             raise named from error
         except BaseException as error:
-            self._session.give_up(error)
+            self.give_up(error)
             raise
 
     def _search(self, part: Slice) -> Found | list[Slice]:

@@ -16,10 +16,16 @@ from harvesting import Archive, digests
 
 from sample.catalog import Catalog
 from sample.server import Running, running
+from worker.contract.collections import L30
 from worker.errors import Incomplete
 from worker.items.convert import Converter
-from worker.source.limiter import START
-from worker.source.slices import SPLIT_DAY_ABOVE
+from worker.source.found import Counting, Doubts, Found
+from worker.source.http import PatientSession
+from worker.source.limiter import START, Limiter
+from worker.source.page import Page
+from worker.source.slices import SPLIT_DAY_ABOVE, slices_of
+from worker.source.stac_io import Doubtful, PatientIO
+from worker.source.watch import Watch
 
 from .conftest import Serving
 
@@ -191,3 +197,50 @@ def test_a_source_that_filters_nothing(serving: Serving, archive: Archive) -> No
         archive.harvest(url, MONTH, collections=["HLSL30_2.0"])
     assert mine
     assert archive.digests(MONTH) == digests(mine)
+
+
+def test_empty_pages_are_progress() -> None:
+    """A sparse box makes a source answer well for long without an item: that is no silence."""
+    now = 0.0
+    watch = Watch(100, clock=lambda: now)
+    part = slices_of(date(2024, 1, 1), (L30,), None)[0]
+    now = 90
+    watch.complained("503")
+    found = Found(part, Counting(), Doubts(), Converter(), watch)
+    page = Page.read(b'{"type":"FeatureCollection","features":[],"numberMatched":0}')
+    assert found.count(page) == 0
+    found.take(page)
+    assert watch.waiting_for is None
+    assert watch.remaining() == 100
+
+
+def test_who_waits_for_the_source_holds_no_place(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that holds room for a page while it waits among the requests in flight may be who all the others wait
+    for: also where a doubtful page makes the page before it be read again."""
+    watch = Watch(30)
+    limiter = Limiter(10)
+    session = PatientSession(
+        limiter=limiter, watch=watch, timeout=5, longest_wait=0.01, client_id="me/1", connections=10
+    )
+    held: list[bool] = []
+    slot = limiter.slot
+
+    def watched() -> Any:
+        held.append(getattr(session.desk._mine, "taken", False))
+        return slot()
+
+    monkeypatch.setattr(limiter, "slot", watched)
+
+    def answer(to: BaseHTTPRequestHandler) -> None:
+        following = [{"rel": "next", "href": f"http://{to.headers['Host']}/second"}]
+        say(to, 200, {"type": "FeatureCollection", "features": [{}], "links": [] if "second" in to.path else following})
+
+    doubts = iter([False, True, True, False])
+
+    def accept(page: Page) -> None:
+        if next(doubts):
+            raise Doubtful("odd")
+
+    with serving(answer) as url:
+        assert len(list(PatientIO(session, accept).get_pages(url))) == 2
+    assert held == [False] * 5

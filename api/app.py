@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from api import db, docs, errors, health, metrics, pages
+from api import docs, errors, health, metrics, pages
 from api.access.credentials import Access
 from api.access.gate import Gate
 from api.access.routes import router as keys_router
@@ -59,8 +59,7 @@ def create_app(
     app.state.executor = parts.executor
     app.state.catalog = parts.catalog
     app.state.binding_of = parts.binding_of
-    app.state.started_at = db.now()
-    app.state.readiness = health.Readiness()
+    app.state.readiness = health.Readiness(parts)
     app.state.access = Access(settings, parts.engine)
     app.state.metrics = metrics.Metrics(parts)
     app.add_middleware(Gate, access=app.state.access, max_body_bytes=settings.max_body_bytes)

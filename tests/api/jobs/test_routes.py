@@ -194,7 +194,7 @@ def test_a_job_is_shown_without_its_executor(client: httpx.Client, executor: Mem
     assert "closed for repair" in away.json()["detail"]
     ready = client.get("/readyz")
     assert ready.status_code == 503
-    assert ready.json()["executor"] == {"ok": False, "detail": "closed for repair"}
+    assert ready.json()["executor"] == {"ok": False, "detail": "it takes no work; the log has the details"}
     executor.outage = None
     executor.fail(ref, 1)
     until(client, job["id"], in_state("failed"))

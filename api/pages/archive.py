@@ -62,14 +62,15 @@ def month(
     summary = PartitionOut.of(view, catalog.archive).model_dump()
     download = {"url": month_url(prefix, year_month, "/data"), "expires_at": None}
     partition = PartitionDetailOut(**summary, **(row.detail or {}), download=download)
+    clouds = partition.cloud_cover_histogram
     return page(
         request,
         "month.html",
         caller=visitor,
         month=partition,
         words=STATES,
-        days=days_chart(partition.days) if partition.days else None,
-        clouds=cloud_chart(partition.cloud_cover_histogram) if partition.cloud_cover_histogram else None,
+        days=days_chart(partition.days) if partition.days_present and partition.days else None,
+        clouds=cloud_chart(clouds) if clouds and any(part.items for part in clouds) else None,
         places=map_of(partition.places) if partition.places else None,
         snippets=snippets(partition.path) if partition.path and not partition.unreadable else [],
         here=month_address(prefix, year_month),

@@ -23,6 +23,7 @@ from api.pages.render import short, size
 from api.settings import Settings
 from storage.local import LocalStore
 from tests.api.catalog.partition_files import MONTH, put_partition
+from worker.contract.month import Month
 
 Serve = Callable[..., httpx.Client]
 
@@ -30,16 +31,34 @@ KEY = "correct horse battery staple"
 PAGES = ("/", "/ui/months/202402", "/ui/jobs", "/ui/submit", "/sign-in", "/ui/nothing")
 
 
+Months = Callable[..., httpx.Client]
+
+
 @pytest.fixture
-def client(settings: Settings, serve: Serve) -> httpx.Client:
-    """A service with one month in its catalogue, whose reconciler does not run."""
-    app = create_app(settings.model_copy(update={"reconcile": False}), executor=MemoryExecutor())
-    store = LocalStore(settings.data_dir / "archive")
-    put_partition(store, 60)
-    catalog = app.state.catalog
-    with Session(app.state.engine) as session, session.begin():
-        session.add(intake.partition_row(store, catalog.engine, "hls-data", MONTH))
-    return serve(app)
+def archive(settings: Settings) -> LocalStore:
+    """Where the service of `months` keeps its files."""
+    return LocalStore(settings.data_dir / "archive")
+
+
+@pytest.fixture
+def months(settings: Settings, serve: Serve, archive: LocalStore) -> Months:
+    """A service, whose reconciler does not run, with what lies in its archive for the months of a dataset."""
+
+    def made(*of: Month, prefix: str = "hls-data") -> httpx.Client:
+        app = create_app(settings.model_copy(update={"reconcile": False}), executor=MemoryExecutor())
+        with Session(app.state.engine) as session, session.begin():
+            for month in of:
+                session.add(intake.partition_row(archive, app.state.catalog.engine, prefix, month))
+        return serve(app)
+
+    return made
+
+
+@pytest.fixture
+def client(archive: LocalStore, months: Months) -> httpx.Client:
+    """A service with one month in its catalogue."""
+    put_partition(archive, 60)
+    return months(MONTH)
 
 
 def words(reply: httpx.Response) -> str:
@@ -74,6 +93,15 @@ def test_a_month_in_depth(client: httpx.Client) -> None:
     assert f'href="{urlsplit(partition["download"]["url"]).path}"' in page.text
     for snippet in ("DuckDB", "rustac", "geopandas", "pyarrow"):
         assert f'data-snippet="{snippet}"' in page.text
+
+
+def test_a_month_without_items(archive: LocalStore, months: Months) -> None:
+    """A month for which the source has nothing is complete; its page says so, and draws no empty chart."""
+    put_partition(archive, 0, items=0, matched=0)
+    page = months(MONTH).get("/ui/months/202402")
+    assert page.status_code == 200
+    assert "No items" in words(page)
+    assert 'class="chart"' not in page.text
 
 
 def test_places_count_every_item(client: httpx.Client) -> None:

@@ -80,7 +80,7 @@ class Refresh:
     def _steps(self, listing: Listing) -> Iterator[tuple[str, _Step]]:
         with self._sessions() as session:
             partitions = {(p.prefix, Month.parse(p.year_month)): store.mark(p) for p in store.partitions(session)}
-            datasets = {dataset.prefix: dataset.etag for dataset in store.datasets(session)}
+            datasets = {dataset.prefix: dataset.etag for dataset in store.datasets(session).values()}
         for prefix, stat in listing.datasets.items():
             if datasets.get(prefix) != stat.etag:
                 yield stat.key, partial(self._take_dataset, prefix, stat)

@@ -56,7 +56,9 @@ def list_partitions(
     found = views.months(
         session, now=db.now(), prefix=which.prefix, first=which.first, last=which.last, states=which.state
     )
-    return PartitionsOut.of(found, _catalog(request).archive, store.last_refresh(session))
+    return PartitionsOut.of(
+        found, _catalog(request).archive, store.last_refresh(session), store.datasets(session, which.prefix)
+    )
 
 
 @router.get(

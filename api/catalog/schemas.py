@@ -1,14 +1,14 @@
 """The catalogue as the API speaks of it, camelCase in JSON."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Self
 from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api.catalog.models import CatalogRefresh
+from api.catalog.models import CatalogRefresh, Dataset
 from api.catalog.states import MonthState
 from api.catalog.statistics import Detail, Summary
 from api.catalog.views import MonthView
@@ -134,15 +134,32 @@ class LookOut(Out):
         return cls.model_validate((row or CatalogRefresh()).model_dump())
 
 
+class DatasetOut(Out):
+    """What a dataset is bound to; null where nothing binds it, as when another program wrote it."""
+
+    prefix: str = Field(description="Prefix of the dataset")
+    bbox: tuple[float, float, float, float] | None = Field(
+        description="West, south, east, north in degrees; null: the whole world, if `collections` is there"
+    )
+    collections: list[str] | None = Field(description="The collections that it holds")
+
+    @classmethod
+    def of(cls, prefix: str, bound: Dataset | None) -> Self:
+        return cls(prefix=prefix, bbox=bound.bbox if bound else None, collections=bound.collections if bound else None)
+
+
 class PartitionsOut(Out):
     """The catalogue, by dataset and month."""
 
+    datasets: list[DatasetOut] = Field(description="The datasets that are listed, and what each is bound to")
     partitions: list[PartitionOut] = Field(description="One row a month, by dataset and month")
     totals: Totals = Field(description="Sums over the months that are listed")
     refresh: LookOut = Field(description="The last look at the whole archive")
 
     @classmethod
-    def of(cls, views: Sequence[MonthView], archive: Store, last: CatalogRefresh | None) -> Self:
+    def of(
+        cls, views: Sequence[MonthView], archive: Store, last: CatalogRefresh | None, bound: Mapping[str, Dataset]
+    ) -> Self:
         rows = [PartitionOut.of(view, archive) for view in views]
         collections: Counter[str] = Counter()
         for row in rows:
@@ -154,7 +171,8 @@ class PartitionsOut(Out):
             collections=dict(sorted(collections.items())),
             states=dict(Counter(row.state for row in rows)),
         )
-        return cls(partitions=rows, totals=totals, refresh=LookOut.of(last))
+        datasets = [DatasetOut.of(prefix, bound.get(prefix)) for prefix in dict.fromkeys(row.prefix for row in rows)]
+        return cls(datasets=datasets, partitions=rows, totals=totals, refresh=LookOut.of(last))
 
 
 class RefreshOut(Out):

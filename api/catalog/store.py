@@ -31,20 +31,16 @@ def mark(row: Partition) -> str | None:
     return row.etag if row.unreadable is None else None
 
 
-def prefixes(session: Session, prefix: str | None = None) -> Sequence[str]:
-    """The prefixes that are bound."""
-    query = select(Dataset.prefix)
-    if prefix is not None:
-        query = query.where(Dataset.prefix == prefix)
-    return session.exec(query).all()
-
-
 def dataset(session: Session, prefix: str) -> Dataset | None:
     return session.get(Dataset, prefix)
 
 
-def datasets(session: Session) -> Sequence[Dataset]:
-    return session.exec(select(Dataset)).all()
+def datasets(session: Session, prefix: str | None = None) -> dict[str, Dataset]:
+    """What is bound, by prefix: one dataset or all."""
+    query = select(Dataset)
+    if prefix is not None:
+        query = query.where(Dataset.prefix == prefix)
+    return {row.prefix: row for row in session.exec(query)}
 
 
 def active_jobs(session: Session, prefix: str | None = None) -> dict[tuple[str, str], str]:

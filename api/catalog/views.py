@@ -47,7 +47,7 @@ def months(
     files = {(row.prefix, row.year_month): row for row in store.partitions(session, prefix)}
     active = store.active_jobs(session, prefix)
     ours = store.known_jobs(session, prefix)
-    known: dict[str, list[str]] = {of: [] for of in store.prefixes(session, prefix)}
+    known: dict[str, list[str]] = {of: [] for of in store.datasets(session, prefix)}
     for of, year_month in files.keys() | active.keys():
         known.setdefault(of, []).append(year_month)
     views = (

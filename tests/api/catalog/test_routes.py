@@ -36,6 +36,7 @@ def _states(client: httpx.Client, **query: str | list[str]) -> dict[str, str]:
 def test_nothing_is_an_empty_list(client: httpx.Client) -> None:
     """An archive without partitions has an empty list and totals of nought."""
     assert client.get("/partitions").json() == {
+        "datasets": [],
         "partitions": [],
         "totals": {"partitions": 0, "items": 0, "bytes": 0, "collections": {}, "states": {}},
         "refresh": {"requestedAt": None, "startedAt": None, "finishedAt": None, "error": None, "ignored": []},
@@ -122,6 +123,26 @@ def test_states_and_missing_months(
     running = client.get("/partitions", params={"state": "running"}).json()
     assert [row["items"] for row in running["partitions"]] == [50, None]
     assert running["totals"]["partitions"] == 1
+
+
+def test_what_a_dataset_is_bound_to(
+    client: httpx.Client, catalog: CatalogService, store: Store, sessions: Sessions
+) -> None:
+    """The list names the box and the collections of each dataset in it, and null where nothing binds one."""
+    box = (-124.7, 32.5, -114.1, 42.0)
+    for prefix, bound_to in (("hls-data", None), ("west", box)):
+        put_partition(store, 5, prefix=prefix)
+        store.put(layout.dataset_key(prefix), DatasetBinding(bbox=bound_to, collections=COLLECTIONS).to_json())
+    put_partition(store, 5, prefix="mine", foreign=True)
+    catalog.refresh(sessions)
+    both = list(COLLECTIONS)
+    west = {"prefix": "west", "bbox": list(box), "collections": both}
+    assert client.get("/partitions").json()["datasets"] == [
+        {"prefix": "hls-data", "bbox": None, "collections": both},
+        {"prefix": "mine", "bbox": None, "collections": None},
+        west,
+    ]
+    assert client.get("/partitions", params={"prefix": "west"}).json()["datasets"] == [west]
 
 
 def test_one_month_in_depth(client: httpx.Client, catalog: CatalogService, store: Store, sessions: Sessions) -> None:

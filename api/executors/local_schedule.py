@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from api.executors.base import RunState
 from api.executors.local_endings import INTERRUPTED, settled, terminated
@@ -89,27 +90,27 @@ class Schedule:
             spec, record = run.spec(), run.record()
             if lock is None or spec is None or record.state.ended or run.stop_reason() is not None:
                 return
-            # Counted before it starts: a supervisor that cannot even begin uses up its attempts like any other.
-            run.save(record.begun())
-            try:
-                self._supervisors.append(self._spawn(run, spec, lock))
-            except OSError:
-                run.save(record)
-                raise
+            with (run.folder / "supervisor.log").open("ab") as output:
+                # Counted before it starts: a supervisor that cannot even begin uses up its attempts like any other.
+                run.save(record.begun())
+                try:
+                    self._supervisors.append(self._spawn(run, spec, lock, output))
+                except OSError:
+                    run.save(record)
+                    raise
         logger.info("run started", extra={"action": "start_run", "ref": run.ref, "attempt": len(record.attempts) + 1})
 
-    def _spawn(self, run: Run, spec: Spec, lock: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, run: Run, spec: Spec, lock: int, output: BinaryIO) -> subprocess.Popen[bytes]:
         plan = replace(self._plan, argv=(*self._plan.argv, *spec.arguments))
-        with (run.folder / "supervisor.log").open("ab") as output:
-            return subprocess.Popen(  # noqa: S603  the command is our own
-                [sys.executable, "-m", "api.executors.supervisor", str(run.folder), str(lock), plan.to_json()],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                pass_fds=(lock,),
-                start_new_session=True,
-            )
+        return subprocess.Popen(  # noqa: S603  the command is our own
+            [sys.executable, "-m", "api.executors.supervisor", str(run.folder), str(lock), plan.to_json()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=self._environment,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
 
     def _sweep(self) -> None:
         """Remove the runs that ended, or never began to exist, longer ago than the archive keeps a job."""

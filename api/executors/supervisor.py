@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from api.executors.base import RunState
 from api.executors.local_endings import Ending, exited, settled, stopped, terminated
@@ -22,6 +23,7 @@ from api.executors.local_runs import Record, Run
 from worker.contract.exits import FailureCode
 
 _POLL_SECONDS = 0.2
+_SAVE_AGAIN_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -58,13 +60,26 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._leave)
         while True:
             record = settled(self._run.record(), self._attempt(), attempts=self._plan.attempts)
-            self._run.save(record)
-            if record.state.ended or not self._pause():
+            if not self._save(record) or record.state.ended or not self._pause():
                 return
             if (reason := self._run.stop_reason()) is not None:
-                self._run.save(Record(RunState.FAILED, terminated(reason), attempts=record.attempts))
+                self._save(Record(RunState.FAILED, terminated(reason), attempts=record.attempts))
                 return
-            self._run.save(record.begun())
+            if not self._save(record.begun()):
+                return
+
+    def _save(self, record: Record) -> bool:
+        """Save the record once there is room for it: what nobody wrote down would pass for an interruption. False if
+        this machine shuts down first."""
+        while True:
+            try:
+                self._run.save(record)
+            except OSError:
+                if self._leaving:
+                    return False
+                time.sleep(_SAVE_AGAIN_SECONDS)
+            else:
+                return True
 
     def _leave(self, *_: object) -> None:
         self._leaving = True
@@ -72,9 +87,14 @@ class Supervisor:
     def _attempt(self) -> Ending:
         kills = _memory_kills()
         try:
-            worker = self._start()
+            log = self._open_log()
         except OSError as error:
-            return Ending(None, f"the worker could not be started: {error}", FailureCode.IMAGE)
+            return Ending(None, f"the worker's log could not be opened: {error}", FailureCode.STORAGE)
+        with log:
+            try:
+                worker = self._start(log)
+            except OSError as error:
+                return Ending(None, f"the worker could not be started: {error}", FailureCode.IMAGE)
         deadline = time.monotonic() + self._plan.timeout
         while True:
             try:
@@ -90,18 +110,19 @@ class Supervisor:
                 reason = f"the attempt took longer than {self._plan.timeout:g} seconds"
                 return stopped(self._stop(worker), reason, failure=FailureCode.TIMEOUT)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        log = self._run.folder / self._run.log_name(len(self._run.record().attempts))
-        with log.open("ab") as output:
-            return subprocess.Popen(  # noqa: S603  the command is the service's own
-                self._plan.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(self._lock,),
-                process_group=0,
-                preexec_fn=_die_with_parent(),
-            )
+    def _open_log(self) -> BinaryIO:
+        return (self._run.folder / self._run.log_name(len(self._run.record().attempts))).open("ab")
+
+    def _start(self, output: BinaryIO) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  the command is the service's own
+            self._plan.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(self._lock,),
+            process_group=0,
+            preexec_fn=_die_with_parent(),
+        )
 
     def _stop(self, worker: subprocess.Popen[bytes]) -> int:
         """Ask the worker to end, then end it with all that it started; returns its code."""

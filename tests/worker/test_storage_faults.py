@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from disks import small_disk
 from proxy import Wire, wire
 from pydantic import ValidationError
 from staged_days import run_params
@@ -56,22 +57,9 @@ def _is_whole(store: Store, params: RunParams, day: date) -> bool:
     return hashlib.sha256(body).hexdigest() == record.sha256
 
 
-@contextmanager
-def _small_disk(folder: Path, size: str, options: str = "") -> Iterator[Path]:
-    """A file system of that size."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}{options}", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("file systems may not be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
 def test_a_full_disk_under_the_archive(source: Running, tmp_path: Path) -> None:
     """74, and which file had no room; finished days are kept, so that with room again the run goes on from them."""
-    with _small_disk(tmp_path / "disk", "300k") as disk:
+    with small_disk(tmp_path / "disk", "300k") as disk:
         params = _params(disk.as_uri())
         store = open_store(params.destination)
         with worker(params, source=source.url, temp_dir=tmp_path / "temporary") as process:
@@ -94,7 +82,7 @@ def test_a_full_disk_under_the_working_directory(source: Running, tmp_path: Path
     """74, and it is that directory which is named, whether a day or the whole month had no room; days are kept."""
     params = _params((tmp_path / "archive").as_uri())
     store = open_store(params.destination)
-    with _small_disk(tmp_path / "disk", "300k") as disk:
+    with small_disk(tmp_path / "disk", "300k") as disk:
         with worker(params, source=source.url, temp_dir=disk) as process:
             assert process.wait() == ExitCode.STORAGE
         assert process.message.startswith(f"the working directory {disk} could not be used: ")

@@ -132,6 +132,17 @@ def test_a_worker_that_cannot_be_started(lab: LocalLab) -> None:
     assert "absent" in str(status.reason)
 
 
+def test_a_log_that_cannot_be_opened(lab: LocalLab) -> None:
+    """It is the disk that fails and not the command, which is not even tried."""
+    executor = lab.executor(max_workers=0)
+    executor.submit(params_of("a"))
+    (lab.state / "runs" / "a" / "attempt-1.log").mkdir()
+    status = ended(lab.executor(), "a")
+    assert (status.failure, status.exit_code, len(status.attempts)) == (FailureCode.STORAGE, None, 1)
+    assert "the worker's log could not be opened" in str(status.reason)
+    assert lab.trace("a") == []
+
+
 def test_a_run_that_takes_too_long_is_ended(lab: LocalLab) -> None:
     """The time limit ends the attempt by SIGTERM, and the run: a time-out is not tried again."""
     executor = lab.executor(timeout=0.3)

@@ -4,17 +4,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
+from disks import no_room, small_disk
 
 from api.executors.base import RunState
 from api.executors.local import LocalExecutor
 from api.executors.local_runs import locked
 from tests.api.executors.conftest import LocalLab, ended, params_of, until
 from worker.contract import compute
-from worker.contract.exits import FailureCode
+from worker.contract.exits import ExitCode, FailureCode
 
 
 def test_a_new_service_finds_a_live_run(lab: LocalLab) -> None:
@@ -153,6 +155,52 @@ def test_a_supervisor_that_cannot_begin_uses_up_its_attempts(lab: LocalLab, monk
     status = ended(executor, "a")
     assert (status.failure, len(status.attempts)) == (FailureCode.INTERRUPTED, compute.ATTEMPTS)
     assert (lab.state / "runs" / "a" / "supervisor.log").stat().st_size > 0
+
+
+def test_a_full_disk_under_the_runs(lab: LocalLab) -> None:
+    """A supervisor that has no room to write down how its worker ended waits for it: the code is not lost."""
+    with small_disk(lab.state, "1m") as disk:
+        executor = lab.executor()
+        lab.order("a", "wait")
+        executor.submit(params_of("a"))
+        executor.poll([])
+        worker = lab.worker("a")
+        with no_room(disk):
+            lab.go("a", ExitCode.STORAGE)
+            until(partial(_gone, lab, worker))
+            time.sleep(1)
+            assert executor.poll(["a"])["a"].state is RunState.RUNNING
+        status = ended(executor, "a")
+        assert [attempt.exit_code for attempt in status.attempts] == [ExitCode.STORAGE]
+
+
+def test_a_run_waits_while_there_is_no_room_to_start_it(lab: LocalLab) -> None:
+    """No attempt is lost to a full disk before it began."""
+    with small_disk(lab.state, "1m") as disk:
+        executor = lab.executor()
+        executor.submit(params_of("a"))
+        with no_room(disk):
+            for _ in range(2 * compute.ATTEMPTS):
+                assert executor.poll(["a"])["a"].native_status == "QUEUED"
+        status = ended(executor, "a")
+        assert [attempt.exit_code for attempt in status.attempts] == [ExitCode.DONE]
+
+
+def test_a_machine_that_shuts_down_with_a_full_disk(lab: LocalLab) -> None:
+    """The supervisor goes too, and the next service takes the attempt for interrupted and makes another."""
+    with small_disk(lab.state, "1m") as disk:
+        executor = lab.executor()
+        lab.order("a", "wait", "exit 0")
+        executor.submit(params_of("a"))
+        executor.poll([])
+        worker = lab.worker("a")
+        [supervisor] = lab.supervisors("a")
+        with no_room(disk):
+            lab.go("a", ExitCode.STORAGE)
+            until(partial(_gone, lab, worker))
+            supervisor.terminate()
+            until(lambda: not lab.supervisors("a"))
+        assert [attempt.exit_code for attempt in ended(executor, "a").attempts] == [None, ExitCode.DONE]
 
 
 def test_no_run_has_two_workers(lab: LocalLab) -> None:

@@ -24,6 +24,18 @@ def _numbered(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
+_ARM = re.compile(r"(a1|[a-z]+-?\d+[a-z]*g[a-z]*)(\..*|$)")
+"""Families of instance types with AWS's own processors: m7g, c6gn, x2gd."""
+
+
+def _can_run_the_image(names: tuple[str, ...]) -> tuple[str, ...]:
+    if arm := [name for name in names if _ARM.fullmatch(name)]:
+        raise ValueError(
+            f"the images are built for amd64, and {', '.join(arm)} cannot run them: choose Intel's or AMD's"
+        )
+    return names
+
+
 def _private_network(value: str) -> str:
     network = ipaddress.ip_network(value)
     if network.version != 4 or not 16 <= network.prefixlen <= 24:
@@ -65,7 +77,10 @@ class BatchOptions(Options):
     nat_gateways: int = Field(
         default=1, ge=1, description="NAT gateways; one in each zone survives the loss of a zone, at the price of each"
     )
-    vpc_id: str | None = Field(default=None, description="An existing VPC instead of a new one; name its parts too")
+    vpc_id: str | None = Field(
+        default=None,
+        description="An existing VPC instead of a new one; name its addresses (`vpcCidr`) and its parts too",
+    )
     vpc_zones: Names = Field(default=(), description="Zones of the existing VPC's subnets, in their order")
     vpc_private_subnets: Names = Field(default=(), description="Its private subnets with a way out, one in each zone")
     vpc_public_subnets: Names = Field(default=(), description="Its public subnets, one in each zone")
@@ -73,7 +88,7 @@ class BatchOptions(Options):
     maxv_cpus: int = Field(
         default=256, ge=2, alias="maxvCpus", description="vCPUs at most, in each compute environment"
     )
-    instance_types: Names = Field(
+    instance_types: Annotated[Names, AfterValidator(_can_run_the_image)] = Field(
         default=("m5.large", "m5.xlarge", "c5.large", "c5.xlarge", "r5.large", "r5.xlarge"),
         min_length=1,
         description="EC2 instance types for the jobs",
@@ -94,6 +109,8 @@ class BatchOptions(Options):
             raise ValueError(
                 "an existing VPC needs vpcZones, vpcPrivateSubnets and vpcPublicSubnets, two or more of each"
             )
+        if self.vpc_id is not None and "vpc_cidr" not in self.model_fields_set:
+            raise ValueError("an existing VPC needs vpcCidr, its addresses: the service lets callers in by them")
         return self
 
 
@@ -107,7 +124,9 @@ class ServiceOptions(Options):
     )
     tasks: int = Field(default=1, ge=1, description="Tasks of the service")
     max_tasks: int | None = Field(
-        default=None, description="Tasks at most, when CPU is short; the default is no scaling"
+        default=None,
+        description="Tasks at most, when CPU is short; the default is no scaling. Each may open 20 connections to the "
+        "database, and a deployment doubles the tasks for a while: a `t4g.micro` has room for two",
     )
     database_instance_type: str = Field(default="t4g.micro", description="Size of the database")
     database_multi_az: bool = Field(default=False, description="A standby of the database in a second zone")

@@ -22,6 +22,24 @@ def test_the_image_tag_is_the_release() -> None:
     assert f"hls-stac-parquet/{BatchOptions().image_tag}" == GENERATOR
 
 
+SUBNETS = ("vpcZones", "vpcPrivateSubnets", "vpcPublicSubnets")
+
+
+@pytest.mark.parametrize("name", ["a1.large", "c6gn.xlarge", "x2gd.metal", "r8g", "im4gn.large", "is4gen.large"])
+def test_processors_that_the_images_are_not_for(name: str) -> None:
+    """ARM's are refused, whatever else the family is."""
+    with pytest.raises(ValidationError, match="built for amd64"):
+        BatchOptions(instance_types=(name,))
+
+
+@pytest.mark.parametrize(
+    "name", ["g4dn.xlarge", "g6.xlarge", "m7i-flex.large", "c6a.large", "x2iedn.xlarge", "u-6tb1.metal"]
+)
+def test_processors_that_the_images_are_for(name: str) -> None:
+    """A letter elsewhere in the family makes no ARM."""
+    assert BatchOptions(instance_types=(name,)).instance_types == (name,)
+
+
 @pytest.mark.parametrize(
     ("context", "says"),
     [
@@ -31,6 +49,8 @@ def test_the_image_tag_is_the_release() -> None:
         ({"vpcId": "vpc-1"}, "vpcZones"),
         ({"vpcId": "vpc-1", "vpcZones": "a,b", "vpcPrivateSubnets": "s,t", "vpcPublicSubnets": "u"}, "two or more"),
         ({"vpcZones": "a,b"}, "name it by vpcId"),
+        ({"vpcId": "vpc-1", **dict.fromkeys(SUBNETS, "a,b")}, "needs vpcCidr"),
+        ({"instanceTypes": "m5.large,m7g.large"}, "m7g.large cannot run them"),
         ({"alarmEmail": "nobody"}, "alarmEmail"),
         ({"instanceTypes": ""}, "instanceTypes"),
         ({"imageTag": "a b"}, "imageTag"),

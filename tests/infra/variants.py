@@ -52,6 +52,7 @@ VARIANTS = {
     "existing": Variant(
         {
             "vpcId": "vpc-0123456789abcdef0",
+            "vpcCidr": "10.2.0.0/16",
             "vpcZones": ["us-east-1a", "us-east-1b"],
             "vpcPrivateSubnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
             "vpcPublicSubnets": '["subnet-0123456789abcdef2", "subnet-0123456789abcdef3"]',

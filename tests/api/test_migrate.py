@@ -1,15 +1,19 @@
 """Migrations, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
+from sqlmodel import Session
 
 from api import db, migrate
+from api.jobs.service import put_job
 from api.settings import Settings, StartRefused
+from worker.contract.job import JobParams
 
 
 @pytest.fixture
@@ -118,3 +122,77 @@ def test_a_migration_beside_a_long_transaction_gives_up(engine: Engine) -> None:
             migrate.downgrade(engine, "base", lock_seconds=0.1)
     migrate.require_current(engine)
     migrate.check(engine)
+
+
+_KEY = (
+    "INSERT INTO api_keys (id, name, scope, digest, created_at, created_by) VALUES ('k', 'k', 'read', 'd', :at, 'ada')"
+)
+_SESSION = "INSERT INTO api_sessions (digest, key_id, created_at, expires_at) VALUES ('s', 'k', :at, :at)"
+
+
+def test_every_step_keeps_the_rows(empty: Engine) -> None:
+    """Down and up again one step at a time, with rows in the tables and rows that refer to them; then down to nothing."""
+    migrate.upgrade(empty)
+    with Session(empty, expire_on_commit=False) as session, session.begin():
+        job, _ = put_job(session, JobParams(year_month="202401"), actor="ada", binding_of=lambda *_: None)
+        for statement in (_KEY, _SESSION):
+            session.connection().execute(text(statement), {"at": "2024-01-01 00:00:00"})
+    newest, *older = [script.revision for script in ScriptDirectory(str(migrate.SCRIPTS)).walk_revisions()]
+    for revision in older:
+        migrate.downgrade(empty, revision)
+        assert _jobs_and_events(empty) == [(job.id, "requested")]
+    for revision in (*reversed(older[:-1]), newest):
+        migrate.upgrade(empty, revision)
+        assert _jobs_and_events(empty) == [(job.id, "requested")]
+    migrate.check(empty)
+    migrate.downgrade(empty, "base")
+    assert inspect(empty).get_table_names() == ["alembic_version"]
+
+
+def _jobs_and_events(engine: Engine) -> list[tuple[str, str]]:
+    query = "SELECT jobs.id, job_events.reason FROM jobs JOIN job_events ON job_events.job_id = jobs.id"
+    with engine.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(text(query))]
+
+
+class Interrupted(Exception):
+    """The process ended here."""
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_migration_that_is_interrupted_leaves_nothing_behind(empty: Engine, direction: str) -> None:
+    """After whichever of its statements: the schema is the one from before, and the migration works when run again."""
+    go: Callable[[], None] = lambda: migrate.upgrade(empty)  # noqa: E731
+    if direction == "down":
+        migrate.upgrade(empty)
+        go = lambda: migrate.downgrade(empty, "base")  # noqa: E731
+    before, left = _schema(empty), 0
+
+    @event.listens_for(empty, "before_cursor_execute")
+    def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal left
+        changes = statement.split()[0] in ("CREATE", "DROP", "ALTER", "INSERT", "UPDATE", "DELETE")
+        left -= changes
+        if changes and left == 0:
+            raise Interrupted(statement)
+
+    for number in count(1):
+        left = number
+        try:
+            go()
+        except Interrupted:
+            left = 0
+            assert _schema(empty) == before, f"after statement {number}"
+        else:
+            break
+    assert number > 20
+    assert _schema(empty) != before
+
+
+def _schema(engine: Engine) -> dict[str, list[str]]:
+    """Columns and indexes by table."""
+    found = inspect(engine)
+    return {
+        table: [each["name"] or "" for each in (*found.get_columns(table), *found.get_indexes(table))]
+        for table in found.get_table_names()
+    }

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hls import output
-from hls.commands import jobs, keys, partitions, servers, watch
+from hls.commands import jobs, keys, partitions, servers, submit, watch
 from hls.config import DEFAULT_URL, FILE_VARIABLE, KEY_VARIABLE, URL_VARIABLE, config_path
 from hls.faults import MEANING, ExitCode, Fault
 from hls.session import Session
@@ -24,13 +24,13 @@ app = typer.Typer(
 for _command in (
     servers.serve,
     servers.demo,
-    jobs.submit,
+    submit.submit,
     jobs.jobs,
     jobs.job,
     watch.watch,
     watch.logs,
     jobs.cancel,
-    jobs.retry,
+    submit.retry,
     partitions.partitions,
     partitions.partition,
     partitions.refresh,

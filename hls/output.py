@@ -55,6 +55,14 @@ def as_json(content: object) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def each_as_json(contents: Sequence[object], *, asked: int) -> None:
+    """One document: an array where several were asked for, the thing itself where it was one."""
+    if asked != 1:
+        as_json(contents)
+    elif contents:
+        as_json(contents[0])
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Rows under their columns; `right` names those of figures."""
     out = console()

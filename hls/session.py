@@ -38,14 +38,10 @@ def client_of(context: typer.Context) -> Client:
     return session.client()
 
 
-def each(names: Iterable[str], act: Callable[[str], T]) -> list[T]:
-    """Do it for each; one that fails is said and passed over, and the first such ends the process after the last.
-
-    Raises:
-        typer.Exit: with the exit code of the first fault, if nothing was done.
-    """
+def each(names: Iterable[str], act: Callable[[str], T]) -> tuple[list[T], ExitCode]:
+    """Do it for each; one that fails is said and passed over. What was done, and the exit code of the first fault."""
     done: list[T] = []
-    first: ExitCode | None = None
+    first = ExitCode.DONE
     for name in names:
         try:
             done.append(act(name))
@@ -54,6 +50,14 @@ def each(names: Iterable[str], act: Callable[[str], T]) -> list[T]:
             first = first or fault.exit_code
             if fault.exit_code in (ExitCode.UNREACHABLE, ExitCode.KEY_REFUSED):
                 break  # the others would fail alike
-    if first is not None:
-        raise typer.Exit(first)
-    return done
+    return done, first
+
+
+def finish(*codes: ExitCode) -> None:
+    """End the process with the first code that is a failure's.
+
+    Raises:
+        typer.Exit: there is one.
+    """
+    if failed := next(filter(None, codes), None):
+        raise typer.Exit(failed)

@@ -1,58 +1,15 @@
-"""Jobs: ask for months, list, show, cancel, retry."""
+"""Jobs: list, show, cancel."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, cast
 
 import typer
 
 from hls import output
-from hls.client import Client
-from hls.commands.watch import follow
 from hls.models import JobOut
-from hls.session import JobId, JobIds, Json, Quiet, client_of, each
+from hls.session import JobId, JobIds, Json, Quiet, client_of, each, finish
 
-_RANGE = re.compile(r"(\d{4})-?(\d{2})\.\.(\d{4})-?(\d{2})")
 _COLUMNS = ("id", "month", "prefix", "status", "days", "items", "created", "message")
-
-
-def submit(
-    context: typer.Context,
-    months: Annotated[
-        list[str], typer.Argument(metavar="MONTH", help="Months as YYYYMM, or 202401..202406 for several.")
-    ],
-    bbox: Annotated[
-        str | None,
-        typer.Option(
-            metavar="W,S,E,N", help="Box in degrees, such as --bbox=-124.7,32.5,-114.1,42.0; W > E crosses 180°."
-        ),
-    ] = None,
-    prefix: Annotated[str | None, typer.Option(help="Dataset to write to; the service names one otherwise.")] = None,
-    collections: Annotated[
-        str | None, typer.Option(metavar="ID,ID", help="Collections, such as HLSS30_2.0; all of them otherwise.")
-    ] = None,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Replace a partition even by one with fewer items.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch each job until it has ended.")] = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Ask for months: one job each."""
-    box = _box(bbox)
-    with client_of(context) as client:
-
-        def put(month: str) -> JobOut:
-            wanted = collections.split(",") if collections else None
-            job = client.submit(month, bbox=box, prefix=prefix, collections=wanted, allow_shrink=allow_shrink)
-            _tell(
-                job, "active already" if job["deduplicated"] else "asked for", as_json=as_json and not wait, quiet=quiet
-            )
-            return job
-
-        jobs = each(_months(months), put)
-        if wait:
-            _wait(client, jobs, as_json=as_json)
 
 
 def jobs(
@@ -84,84 +41,40 @@ def job(context: typer.Context, job_id: JobId, as_json: Json = False) -> None:
     with client_of(context) as client:
         found, events = client.job(job_id), client.events(job_id)
     if as_json:
-        output.as_json(found)
+        output.as_json({**found, "events": events})
         return
     output.fields(_facts(found))
     if found["failure"] and found["logTail"]:
-        output.say("\nThe last lines of its log:")
-        output.say("\n".join(f"  {line}" for line in found["logTail"][-10:]))
-    output.say("\nHistory:")
+        output.plain("\nThe last lines of its log:")
+        output.plain("\n".join(f"  {line}" for line in found["logTail"][-10:]))
+    output.plain("\nHistory:")
     for event in events:
-        output.say(f"  {output.moment(event['at'])}  {event['to']:<10} {event['why']} ({event['who']})")
+        output.plain(f"  {output.moment(event['at'])}  {event['to']:<10} {event['why']} ({event['who']})")
 
 
 def cancel(context: typer.Context, job_ids: JobIds, as_json: Json = False) -> None:
     """Stop jobs. Nothing of them is published."""
     with client_of(context) as client:
 
-        def stop(job_id: str) -> None:
-            _tell(client.cancel(job_id), "asked to stop", as_json=as_json)
+        def stop(job_id: str) -> JobOut:
+            job = client.cancel(job_id)
+            if not as_json:
+                tell(job, "asked to stop")
+            return job
 
-        each(job_ids, stop)
-
-
-def retry(
-    context: typer.Context,
-    job_ids: JobIds,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch each job until it has ended.")] = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Do failed or cancelled jobs again, on the days that they finished."""
-    with client_of(context) as client:
-
-        def again(job_id: str) -> JobOut:
-            made = client.retry(job_id)
-            _tell(made, f"retries {job_id}", as_json=as_json and not wait, quiet=quiet)
-            return made
-
-        again_jobs = each(job_ids, again)
-        if wait:
-            _wait(client, again_jobs, as_json=as_json)
-
-
-def _wait(client: Client, jobs: list[JobOut], *, as_json: bool) -> None:
-    codes = [follow(client, job["id"], as_json=as_json) for job in jobs]
-    if any(codes):
-        raise typer.Exit(next(filter(None, codes)))
-
-
-def _tell(job: JobOut, what: str, *, as_json: bool = False, quiet: bool = False) -> None:
+        stopped, code = each(job_ids, stop)
     if as_json:
-        output.as_json(job)
-        return
+        output.each_as_json(stopped, asked=len(job_ids))
+    finish(code)
+
+
+def tell(job: JobOut, what: str, *, quiet: bool = False) -> None:
+    """A line about a job that something was asked of; its id alone with `quiet`."""
     if quiet:
         output.plain(job["id"])
         return
     params = job["params"]
     output.console().print(f"{job['id']}  {params['yearMonth']} in {params['prefix']}: {what}", soft_wrap=True)
-
-
-def _months(texts: list[str]) -> Iterator[str]:
-    """Each month; a range is written out. Whether it can be harvested is the service's to say."""
-    for text in texts:
-        found = _RANGE.fullmatch(text)
-        if not found:
-            yield text
-            continue
-        first, last = (int(found[i]) * 12 + int(found[i + 1]) - 1 for i in (1, 3))
-        if first > last or not all(1 <= int(found[i]) <= 12 for i in (2, 4)):
-            raise typer.BadParameter(f"{text} is no range: the first month comes first, as in 202401..202406")
-        yield from (f"{number // 12:04d}{number % 12 + 1:02d}" for number in range(first, last + 1))
-
-
-def _box(text: str | None) -> list[float] | None:
-    try:
-        return None if text is None else [float(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text} is no box: four numbers, --bbox=WEST,SOUTH,EAST,NORTH in degrees", param_hint="--bbox"
-        ) from None
 
 
 def _row(job: JobOut) -> tuple[object, ...]:

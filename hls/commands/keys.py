@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from hls import output
-from hls.session import Json, client_of, each
+from hls.models import KeyOut
+from hls.session import Json, client_of, each, finish
 
 _COLUMNS = ("id", "name", "scope", "created", "expires", "last used", "revoked")
 
@@ -61,11 +62,13 @@ def revoke(
     """Refuse keys from now on."""
     with client_of(context) as client:
 
-        def end(key_id: str) -> None:
+        def end(key_id: str) -> KeyOut:
             key = client.revoke_key(key_id)
-            if as_json:
-                output.as_json(key)
-            else:
+            if not as_json:
                 output.say(f"The key {key['id']} of {key['name']} is refused from now on.")
+            return key
 
-        each(key_ids, end)
+        ended, code = each(key_ids, end)
+    if as_json:
+        output.each_as_json(ended, asked=len(key_ids))
+    finish(code)

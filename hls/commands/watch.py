@@ -12,7 +12,7 @@ from hls import output
 from hls.client import Client
 from hls.faults import ExitCode
 from hls.models import JobOut
-from hls.session import JobId, client_of
+from hls.session import JobId, client_of, finish
 
 PATIENCE = 300
 """Seconds that a service may be away, as while it is restarted, before watching ends."""
@@ -26,7 +26,10 @@ def watch(
 ) -> None:
     """Follow a job until it has ended. Ctrl-C leaves the job running."""
     with client_of(context) as client:
-        raise typer.Exit(follow(client, job_id, as_json=as_json))
+        job, code = follow(client, job_id)
+    if as_json:
+        output.as_json(job)
+    finish(code)
 
 
 def logs(
@@ -48,8 +51,8 @@ def logs(
             output.say(client.log_page(job_id)["reason"] or "The log is empty so far.")
 
 
-def follow(client: Client, job_id: str, *, as_json: bool = False) -> ExitCode:
-    """Show the job until it has ended; what that means for the exit code.
+def follow(client: Client, job_id: str) -> tuple[JobOut, ExitCode]:
+    """Show the job until it has ended; the job then, and what that means for the exit code.
 
     Raises:
         typer.Exit: Ctrl-C; the job goes on.
@@ -58,18 +61,16 @@ def follow(client: Client, job_id: str, *, as_json: bool = False) -> ExitCode:
         job = _shown(client, job_id)
     except KeyboardInterrupt:
         _leave(job_id)
-    if as_json:
-        output.as_json(job)
     if job["status"] == "succeeded":
         params = job["params"]
         output.say(
             f"Job {job_id} succeeded: `hls partition {params['yearMonth']} --prefix {params['prefix']}` shows it."
         )
-        return ExitCode.DONE
+        return job, ExitCode.DONE
     code = f" ({job['failure']['code']})" if job["failure"] else ""
     output.say(f"Job {job_id} {job['status']}{code}: {job['message']}")
     output.say(f"`hls logs {job_id}` shows its log, `hls retry {job_id}` does it again on the days that are finished.")
-    return ExitCode.JOB_FAILED
+    return job, ExitCode.JOB_FAILED
 
 
 def _leave(job_id: str) -> NoReturn:

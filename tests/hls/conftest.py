@@ -86,6 +86,13 @@ def environment(service_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
+def operator(environment: dict[str, str], locked_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hls` calls the service that asks for a key, as its operator."""
+    monkeypatch.setenv("HLS_URL", locked_url)
+    monkeypatch.setenv("HLS_KEY", KEY)
+
+
+@pytest.fixture
 def hls(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:

@@ -95,6 +95,32 @@ def test_cancel(service_url: str, look: Look, pictures: Path) -> None:
     expect(page.locator("#events")).to_contain_text("asked to cancel")
 
 
+_PLACE = """() => ({
+    scrolled: document.querySelector('.log').scrollTop,
+    window: window.scrollY,
+    selected: String(getSelection()),
+    focus: document.activeElement.className,
+})"""
+
+
+def test_a_log_is_read_in_peace(service_url: str, look: Look) -> None:
+    """Where one reads an earlier line, new ones come behind it; at the end, the log goes on by itself."""
+    page = look(f"{service_url}/ui/submit", viewport={"width": 700, "height": 500})
+    fill(page, "202403", {}, "reading")
+    page.wait_for_url("**/ui/jobs/*")
+    log, lines = page.locator("#lines pre"), page.locator("#lines .line")
+    expect(lines.nth(15)).to_be_attached(timeout=_LONG)
+    assert log.evaluate("log => log.scrollTop + log.clientHeight >= log.scrollHeight - 4")
+    log.evaluate("log => { log.focus(); log.scrollTop = 30; getSelection().selectAllChildren(log.children[1]); }")
+    place, had = page.evaluate(_PLACE), lines.count()
+    assert place["window"] > 0
+    assert "log" in place["focus"]
+    expect(lines.nth(had)).to_be_attached(timeout=_LONG)
+    assert page.evaluate(_PLACE) == place
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator("#situation .state")).to_have_text("cancelled", timeout=_LONG)
+
+
 def test_a_failure_explains_itself(nowhere_url: str, look: Look, pictures: Path) -> None:
     """The code, what happened, what to do, the log, and a button that tries again."""
     page = look(f"{nowhere_url}/ui/submit")

@@ -1,38 +1,79 @@
 // What makes a page pleasanter where scripts run: parts that change by themselves, and a button that copies.
 "use strict";
 
-const EVERY_MS = 1500;
+const SLOWER = 10; // times, while the service does not answer
 
-function replace(part, fresh) {
-  if (part.innerHTML === fresh.innerHTML) return;
-  const hadFocus = part.contains(document.activeElement);
-  const log = part.querySelector(".log");
-  const atEnd = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
-  part.innerHTML = fresh.innerHTML;
-  part.toggleAttribute("data-changing", fresh.hasAttribute("data-changing"));
-  if (hadFocus) (part.querySelector("button, a") || document.getElementById("main")).focus();
-  const grown = part.querySelector(".log");
-  if (grown && atEnd) grown.scrollTop = grown.scrollHeight;
+// Makes a node like a fresh one and touches only what differs, so that what is focused, selected or scrolled to stays.
+function renew(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.data = fresh.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  if (old.classList.contains("log")) lengthen(old, fresh);
+  else renewChildren(old, fresh);
+}
+
+function renewChildren(old, fresh) {
+  const there = [...old.childNodes];
+  const wanted = [...fresh.childNodes];
+  wanted.forEach((node, index) => {
+    const at = there[index];
+    if (!at) old.append(node);
+    else if (isSame(at, node)) renew(at, node);
+    else at.replaceWith(node);
+  });
+  there.slice(wanted.length).forEach((node) => node.remove());
+}
+
+// A form that does something else is another form: nobody shall press "cancel" and find it was "retry".
+function isSame(one, other) {
+  return one.nodeName === other.nodeName && one.id === other.id && (one.nodeName !== "FORM" || one.action === other.action);
+}
+
+// The lines that a log has gained go behind those that it had; fresh ones may begin later, where the log is long.
+function lengthen(log, fresh) {
+  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
+  const had = [...log.children].map((line) => line.textContent);
+  const lines = [...fresh.children];
+  const follows = (shared) => lines.slice(0, shared).every((line, at) => line.textContent === had[had.length - shared + at]);
+  let shared = Math.min(had.length, lines.length);
+  while (shared > 0 && !follows(shared)) shared -= 1;
+  if (shared > 0) log.append(...lines.slice(shared));
+  else log.replaceChildren(...lines);
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function show(page) {
+  document.title = page.title;
+  const focused = document.activeElement;
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const fresh = page.getElementById(part.id);
+    if (fresh) renew(part, fresh);
+  }
+  if (focused && !focused.isConnected) document.getElementById("main").focus({ preventScroll: true });
 }
 
 async function follow() {
-  let wait = EVERY_MS;
+  let isAnswered = false;
   try {
     const reply = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
     if (reply.ok) {
-      const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-      document.title = page.title;
-      for (const part of document.querySelectorAll("[data-live]")) {
-        const fresh = page.getElementById(part.id);
-        if (fresh) replace(part, fresh);
-      }
-    } else {
-      wait = 10 * EVERY_MS;
+      show(new DOMParser().parseFromString(await reply.text(), "text/html"));
+      isAnswered = true;
     }
   } catch {
-    wait = 10 * EVERY_MS; // the service is away, or the session has ended: look again later
+    // the service is away, or the session has ended: look again later
   }
-  if (document.querySelector("[data-changing]")) setTimeout(follow, wait);
+  soon(isAnswered ? 1 : SLOWER);
+}
+
+// Parts say how many seconds they stay as they are; none does once nothing changes any more.
+function soon(times) {
+  const changing = [...document.querySelectorAll("[data-changing]")];
+  if (changing.length) setTimeout(follow, 1000 * times * Math.min(...changing.map((part) => Number(part.dataset.changing))));
 }
 
 function offerCopy(block) {
@@ -48,5 +89,6 @@ function offerCopy(block) {
   block.append(button);
 }
 
-if (document.querySelector("[data-changing]")) setTimeout(follow, EVERY_MS);
+for (const log of document.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
+soon(1);
 if (navigator.clipboard) document.querySelectorAll(".code").forEach(offerCopy);

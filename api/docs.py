@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
 from api import examples
+from api.access.callers import Counted
 from api.errors import problem_schemas
 
 _ASSETS = "/docs/assets"
@@ -68,7 +69,7 @@ def install(app: FastAPI) -> None:
         examples.add_answers(description)
         return description
 
-    @app.get("/openapi.json", include_in_schema=False)
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[Counted])
     def openapi_json() -> JSONResponse:
         return JSONResponse(examples.with_own_ids(app, app.openapi()))
 

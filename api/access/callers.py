@@ -12,7 +12,7 @@ from api.access.errors import BadCsrfToken, Forbidden
 from api.access.scopes import Scope
 from api.errors import Unauthorized
 
-__all__ = ["Admin", "Caller", "FormAdmin", "FormSubmitter", "Reader", "Scope", "Submitter", "Visitor"]
+__all__ = ["Admin", "Caller", "Counted", "FormAdmin", "FormSubmitter", "Reader", "Scope", "Submitter", "Visitor"]
 
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -82,9 +82,16 @@ def visitor(request: Request, given: Given) -> Caller | None:
         return None
 
 
+async def counted(request: Request) -> None:
+    """For routes that are open to everybody: counts the address."""
+    access: Access = request.app.state.access
+    access.count_address(address_of(request))
+
+
 Reader = Annotated[Caller, Depends(Requires(Scope.READ))]
 Submitter = Annotated[Caller, Depends(Requires(Scope.SUBMIT))]
 Admin = Annotated[Caller, Depends(Requires(Scope.ADMIN))]
 FormSubmitter = Annotated[Caller, Depends(FormRequires(Scope.SUBMIT))]
 FormAdmin = Annotated[Caller, Depends(FormRequires(Scope.ADMIN))]
 Visitor = Annotated[Caller | None, Depends(visitor)]
+Counted = Depends(counted)

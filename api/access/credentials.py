@@ -1,6 +1,5 @@
 """Who a request comes from: by key, by session, or nobody in particular."""
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
@@ -10,6 +9,7 @@ from starlette.requests import HTTPConnection
 from api import db
 from api.access import keys, service, store
 from api.access.errors import TooManyRequests, TooManyWrongKeys
+from api.access.known import Known
 from api.access.limits import MinuteLimit
 from api.access.models import ApiKey, ApiSession
 from api.access.scopes import Scope
@@ -20,7 +20,6 @@ OPERATOR = "operator"
 ANYBODY = "anonymous"
 COOKIE = "hls_session"
 DEFAULT_REQUESTS_PER_MINUTE = 600
-_KNOWN_AT_MOST = 1024
 _CSRF = "csrf"
 
 
@@ -70,16 +69,16 @@ class Access:
         self._asked = settings.requests_per_minute
         self._requests = MinuteLimit(settings.requests_per_minute or DEFAULT_REQUESTS_PER_MINUTE)
         self._wrong_keys = MinuteLimit(settings.wrong_keys_per_minute)
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known = Known()
 
     def identify(self, given: Credentials) -> Caller:
         """Raises `Unauthorized`, `TooManyWrongKeys`."""
         if given.key is not None:
             return self.by_key(given.key, given.address)
-        if given.token is not None and (caller := self._by_token(given.token)) is not None:
-            return caller
         if not self.is_guarded():
             return Caller(ANYBODY, Scope.ADMIN)
+        if given.token is not None and (caller := self._by_token(given.token, given.address)) is not None:
+            return caller
         if self._public_reads:
             return Caller(ANYBODY, Scope.READ)
         raise Unauthorized("Send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or sign in again.")
@@ -91,19 +90,16 @@ class Access:
         if not self.is_guarded():
             return Caller(ANYBODY, Scope.ADMIN)
         digest = keys.digest(key)
-        if digest not in self._known and self._wrong_keys.reached(address):
-            raise self._guessing(address)
+        self._check_known(digest, address)
         with Session(self._engine, expire_on_commit=False) as session, session.begin():
             row = service.find_key(session, key)
+        self._note(digest, address, right=row is not None)
         if row is None:
-            self._known.pop(digest, None)
-            self._wrong_keys.hit(address)
             raise Unauthorized("The key is not known, or has expired or been revoked. Ask the operator for another.")
-        self._remember(digest)
         return _caller(row)
 
     def check_guesses(self, connection: HTTPConnection, address: str) -> None:
-        """Refuse a key that was never right from an address that sent too many wrong ones, as cheaply as can be.
+        """Refuse a key or session that was never right from an address that sent too many wrong ones, cheaply.
 
         A key that was right before passes, so that a caller does not suffer from who shares its address.
 
@@ -112,8 +108,8 @@ class Access:
         """
         if not self._wrong_keys.reached(address):
             return
-        key = key_in(connection)
-        if key is None or (digest := keys.digest(key)) in self._known:
+        sent = key_in(connection) or connection.cookies.get(COOKIE)
+        if sent is None or (digest := keys.digest(sent)) in self._known:
             return
         if self._static is None or not keys.same(digest, keys.digest(self._static.get_secret_value())):
             raise self._guessing(address)
@@ -124,6 +120,16 @@ class Access:
             return
         nobody = caller.key_id is None and caller.name == ANYBODY
         self._hit(address if nobody else caller.actor)
+
+    def count_address(self, address: str) -> None:
+        """The same for a route that is open to everybody, without asking the database. Raises `TooManyRequests`."""
+        if self._guarded or self._asked is not None:
+            self._hit(address)
+
+    @property
+    def was_guarded(self) -> bool:
+        """The last answer of `is_guarded`, without asking the database."""
+        return self._guarded
 
     def is_guarded(self) -> bool:
         """Whether keys are asked for: once one is set or was ever made, for good."""
@@ -139,9 +145,16 @@ class Access:
             row.proof = keys.signed(token, self._static.get_secret_value())
         return row
 
-    def _by_token(self, token: str) -> Caller | None:
+    def _by_token(self, token: str, address: str) -> Caller | None:
+        digest = keys.digest(token)
+        self._check_known(digest, address)
+        caller = self._of_session(token, digest)
+        self._note(digest, address, right=caller is not None)
+        return caller
+
+    def _of_session(self, token: str, digest: str) -> Caller | None:
         with Session(self._engine, expire_on_commit=False) as session, session.begin():
-            found = store.browser_session(session, keys.digest(token))
+            found = store.browser_session(session, digest)
             if found is None or found.expires_at <= db.now():
                 return None
             csrf_token = keys.signed(token, _CSRF)
@@ -163,14 +176,20 @@ class Access:
 
     def _guessing(self, address: str) -> TooManyWrongKeys:
         return TooManyWrongKeys(
-            "Too many wrong keys came from this address. Wait, and check the key.", wait=self._wrong_keys.wait(address)
+            "Too many wrong keys or sessions came from this address. Wait, and check the key.",
+            wait=self._wrong_keys.wait(address),
         )
 
-    def _remember(self, digest: str) -> None:
-        self._known[digest] = None
-        self._known.move_to_end(digest)
-        if len(self._known) > _KNOWN_AT_MOST:
-            self._known.popitem(last=False)
+    def _check_known(self, digest: str, address: str) -> None:
+        if digest not in self._known and self._wrong_keys.reached(address):
+            raise self._guessing(address)
+
+    def _note(self, digest: str, address: str, *, right: bool) -> None:
+        if right:
+            self._known.add(digest)
+        else:
+            self._known.discard(digest)
+            self._wrong_keys.hit(address)
 
 
 def _caller(row: ApiKey, csrf_token: str | None = None) -> Caller:

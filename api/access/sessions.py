@@ -23,10 +23,14 @@ class SignedIn:
     caller: Caller
 
 
-def sign_in(request: Request, key: str) -> SignedIn:
-    """Begin a session with a key. Raises `Unauthorized`, `TooManyWrongKeys`."""
+def sign_in(request: Request, key: str) -> SignedIn | None:
+    """Begin a session with a key; None where no key is asked for. Raises `Unauthorized` and what counts requests does."""
     access: Access = request.app.state.access
-    caller = access.by_key(key, address_of(request))
+    if not access.is_guarded():
+        return None
+    address = address_of(request)
+    caller = access.by_key(key, address)
+    access.count(caller, address)
     token, now = secrets.token_urlsafe(32), db.now()
     row = ApiSession(digest=keys.digest(token), created_at=now, expires_at=now + LIFETIME)
     with Session(request.app.state.engine) as session, session.begin():

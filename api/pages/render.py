@@ -10,7 +10,9 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from api.access import sessions
 from api.access.callers import Caller
+from api.access.credentials import COOKIE
 from api.pages import assets
 from worker.contract.month import Month
 
@@ -32,7 +34,7 @@ def page(
     """An HTML page; `caller` is who is greeted, None where somebody has yet to sign in."""
     settings = request.app.state.settings
     text = _ENVIRONMENT.get_template(template).render(
-        visitor=caller, asks_for_keys=request.app.state.access.is_guarded(), archive=settings.destination, **context
+        visitor=caller, asks_for_keys=request.app.state.access.was_guarded, archive=settings.destination, **context
     )
     body = text.encode(errors="replace")  # a form may hold halves of characters
     sent = {"Content-Security-Policy": CONTENT_SECURITY, "Cache-Control": "no-store", "Vary": "Accept-Encoding, Cookie"}
@@ -51,7 +53,10 @@ def see(url: str) -> Response:
 def sign_in_first(request: Request) -> Response:
     """To the form, and back here afterwards."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return see(f"/sign-in?{urlencode({'next': here})}")
+    response = see(f"/sign-in?{urlencode({'next': here})}")
+    if COOKIE in request.cookies:
+        sessions.clear_cookie(response)  # it stands for nothing any more, and would count as a wrong key
+    return response
 
 
 def month_address(prefix: str, year_month: str) -> str:

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from api.access import sessions
-from api.access.callers import Visitor
-from api.access.errors import TooManyWrongKeys
+from api.access.callers import Counted, Visitor
+from api.access.errors import TooManyRequests, TooManyWrongKeys
 from api.errors import Unauthorized
 from api.pages.problems import said
 from api.pages.render import page, see
@@ -29,7 +29,7 @@ def sign_in(
     """Begin a session, and go where one wanted to."""
     try:
         signed_in = sessions.sign_in(request, key.strip())
-    except (Unauthorized, TooManyWrongKeys) as error:
+    except (Unauthorized, TooManyRequests, TooManyWrongKeys) as error:
         headers = {name: value for name, value in error.headers.items() if name == "Retry-After"}
         return page(
             request,
@@ -41,11 +41,12 @@ def sign_in(
             problem=said(error),
         )
     response = see(_local(target))
-    sessions.set_cookie(response, request, signed_in.token)
+    if signed_in is not None:
+        sessions.set_cookie(response, request, signed_in.token)
     return response
 
 
-@router.post("/sign-out")
+@router.post("/sign-out", dependencies=[Counted])
 def sign_out(request: Request) -> Response:
     """End the session."""
     sessions.sign_out(request)

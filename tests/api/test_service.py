@@ -103,6 +103,8 @@ def test_a_database_that_is_away(app: FastAPI, settings: Settings, serve: Serve)
     assert ready.json()["storage"]["ok"]
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/jobs").json()["type"] == "urn:hls:problem:database-unavailable"
+    page = client.get("/")
+    assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
 
 
 def test_a_reconciler_that_stands_still_is_seen(app: FastAPI, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

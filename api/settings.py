@@ -118,7 +118,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _key_for_the_world(self) -> Self:
-        if self.api_key is None and not _is_loopback(self.host):
+        if self.api_key is None and not is_loopback(self.host):
             raise ValueError(
                 f"the service would listen on {self.host} for everybody who can reach it: set {ENV_PREFIX}API_KEY, "
                 f"or set {ENV_PREFIX}HOST to 127.0.0.1"
@@ -163,7 +163,8 @@ class Settings(BaseSettings):
             ) from error
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the name or address can only be this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

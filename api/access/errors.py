@@ -27,6 +27,13 @@ class CrossSite(Problem):
     slug = "cross-site"
 
 
+class ForeignHost(Problem):
+    """A service that asks for no key is called by a name that is not this machine's."""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "foreign-host"
+
+
 class KeyNotFound(Problem):
     """There is no key with this id."""
 

@@ -27,6 +27,14 @@ _SQLITE_STEPS = 100_000
 """Instructions of SQLite's between two looks at the clock: about a millisecond's worth."""
 _DEADLINE = "deadline"
 
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Seconds, and how many questions without an answer. A host that vanishes says nothing: a leader's connection would
+keep the lead for two hours."""
+_SERVER_SETTINGS = {"lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s"} | {
+    f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()
+}
+_UNANSWERED_MILLISECONDS = 60_000
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment in UTC. SQLite keeps no time zone, so it is taken off on the way in and put back on the way out."""
@@ -71,7 +79,12 @@ def make_engine(url: str) -> Engine:
         pool_timeout=POOL_WAIT_SECONDS,
         pool_pre_ping=True,
         pool_recycle=RECYCLE_SECONDS,
-        connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s"},
+        connect_args={
+            "connect_timeout": 10,
+            "tcp_user_timeout": _UNANSWERED_MILLISECONDS,
+            "options": " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items()),
+            **_KEEPALIVES,
+        },
     )
     event.listen(engine, "do_connect", lambda _dialect, _record, args, named: PatientConnection.connect(*args, **named))
     return engine

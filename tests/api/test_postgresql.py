@@ -1,8 +1,12 @@
 """A PostgreSQL that hangs: nobody waits for it longer than a statement may take."""
 
+import os
+import socket
 import time
 from collections.abc import Iterator
+from typing import cast
 
+import psycopg
 import pytest
 from databases import Server, postgresql_server, socket_of, url_by
 from proxy import Wire, wire
@@ -41,4 +45,21 @@ def test_a_statement_that_is_not_answered(line: Wire, monkeypatch: pytest.Monkey
     line.let_flow()
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 3")).scalar() == 3
+    engine.dispose()
+
+
+def test_a_host_that_vanishes_is_noticed_on_both_sides(line: Wire) -> None:
+    """An idle connection is looked after every half minute, by the service and by the server: a leader's host that went
+    without a word would keep the lead for hours otherwise, and a database's the service's connections."""
+    engine = db.make_engine(Settings(database_url=url_by(line.address)).database)
+    asked = text("SELECT name, source FROM pg_settings WHERE name LIKE 'tcp_keepalives_%' ORDER BY name")
+    with engine.connect() as connection:
+        names = ["tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval"]
+        assert connection.execute(asked).all() == [(name, "client") for name in names]
+        driver = cast(psycopg.Connection, connection.connection.driver_connection)
+        with socket.socket(fileno=os.dup(driver.fileno())) as wired:
+            assert wired.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            assert [wired.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [30, 10, 3]
+            assert wired.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
     engine.dispose()

@@ -6,17 +6,16 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.access.callers import FormSubmitter, Visitor
 from api.db import Transaction
-from api.errors import Problem
 from api.executors.base import ExecutorError
 from api.jobs import cursor, service, store
 from api.jobs.models import Job
 from api.jobs.schemas import EventOut, JobOut, LogLineOut
 from api.jobs.states import JobState
+from api.pages.logs import Tails
 from api.pages.render import page, see, sign_in_first
 from worker.contract.exits import REMEDY
 
 _PAGE = 50
-_LOG_LINES = 200
 
 router = APIRouter(prefix="/ui/jobs", include_in_schema=False)
 
@@ -95,12 +94,8 @@ def _log(request: Request, found: Job) -> tuple[list[LogLineOut], str | None]:
     if found.log_ref is None:
         return [], "The job never ran." if found.state.ended else "The job has not started yet."
     try:
-        return _last_lines(request, found.log_ref), None
-    except (ExecutorError, Problem) as error:
+        tails: Tails = request.app.state.tails
+        return [LogLineOut(at=line.at, text=line.text) for line in tails.last_lines(found.log_ref)], None
+    except ExecutorError as error:
         kept = [LogLineOut(at=None, text=text) for text in found.log_tail or []]
         return kept, f"The executor's log cannot be read ({error})."
-
-
-def _last_lines(request: Request, log_ref: str) -> list[LogLineOut]:
-    page_ = request.app.state.executor.logs(log_ref, None, 10_000)
-    return [LogLineOut(at=line.at, text=line.text) for line in page_.lines[-_LOG_LINES:]]

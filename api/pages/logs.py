@@ -1,0 +1,35 @@
+"""The end of a job's log, for its page: kept for a moment, because many pages may look at one job."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+
+from api.executors.base import Executor, LogLine
+
+LINES = 200
+KEPT_SECONDS = 5.0
+_KEPT_LOGS = 64
+
+
+class Tails:
+    """The last lines of logs, asked of the executor at most once in a while for each."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._lock = Lock()
+        self._kept: OrderedDict[str, tuple[float, Sequence[LogLine]]] = OrderedDict()
+
+    def last_lines(self, log_ref: str) -> Sequence[LogLine]:
+        """Raises `ExecutorError`, which is not kept."""
+        with self._lock:
+            read_at, lines = self._kept.get(log_ref, (float("-inf"), ()))
+        if time.monotonic() - read_at < KEPT_SECONDS:
+            return lines
+        lines = self._executor.tail(log_ref, LINES)
+        with self._lock:
+            self._kept[log_ref] = (time.monotonic(), lines)
+            self._kept.move_to_end(log_ref)
+            if len(self._kept) > _KEPT_LOGS:
+                self._kept.popitem(last=False)
+        return lines

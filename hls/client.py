@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from hls import operations as ops
-from hls.faults import Fault, NotTheService, ServiceError, Unreachable
+from hls.faults import BadConfig, Fault, NotTheService, ServiceError, Unreachable
 from hls.models import (
     EventOut,
     JobOut,
@@ -35,12 +35,15 @@ class Client:
     """Calls the service at `url`; `key` is sent where one is given. Times out after `timeout` seconds a call.
 
     Every method raises `Unreachable`, `NotTheService` or `ServiceError`, all of them `Fault`.
+
+    Raises:
+        BadConfig: the address is none, or the key cannot be sent.
     """
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 30) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
+        _require_address(self.url)
+        self._http = httpx.Client(base_url=self.url, headers=_headers(key), timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -205,6 +208,21 @@ class Client:
         if reply.is_error:
             raise ServiceError(reply.status_code, content, _seconds(reply.headers.get("retry-after")))
         return content
+
+
+def _require_address(url: str) -> None:
+    try:
+        httpx.URL(url).host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise BadConfig(f"{url!r} is no address of a service ({error}): write it as http://HOST:PORT.") from error
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    """What shows the key. It is stripped, because files and secret stores end it with a new line."""
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise BadConfig("The key cannot be sent: keys are ASCII letters, digits and signs, in one line.")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _given(wishes: dict[str, Any]) -> dict[str, Any]:

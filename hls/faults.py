@@ -33,7 +33,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.SERVICE_FAILED: "the service failed, or something else answers at the address",
     ExitCode.TRY_LATER: "too many requests, or a part of the service is away: try again later",
     ExitCode.KEY_REFUSED: "a key is needed, or the key may not do this",
-    ExitCode.BAD_CONFIG: "the configuration file cannot be used, or the service refused to start",
+    ExitCode.BAD_CONFIG: "the address, the key or the configuration file cannot be used, or the service refused to start",
     ExitCode.INTERRUPTED: "Ctrl-C; a job that was watched goes on",
 }
 
@@ -67,7 +67,7 @@ class NotTheService(Fault):
 
 
 class BadConfig(Fault):
-    """The configuration file cannot be used."""
+    """The address, the key or the configuration file cannot be used."""
 
     exit_code = ExitCode.BAD_CONFIG
 

@@ -121,6 +121,10 @@ def test_faults_say_what_to_do(hls: Callable[..., Any], locked_url: str) -> None
         (("--url", locked_url, "jobs"), ExitCode.KEY_REFUSED, "HLS_KEY"),
         (("--url", locked_url, "--key", "wrong", "jobs"), ExitCode.KEY_REFUSED, "hls keys create"),
         (("--url", "localhost:1", "jobs"), ExitCode.BAD_CONFIG, "http://HOST:PORT"),
+        (("--url", "http://[::1", "jobs"), ExitCode.BAD_CONFIG, "http://HOST:PORT"),
+        (("--url", "http://a..b", "jobs"), ExitCode.BAD_CONFIG, "http://HOST:PORT"),
+        (("--key", "schlüssel", "jobs"), ExitCode.BAD_CONFIG, "letters"),
+        (("--key", "one\ntwo", "jobs"), ExitCode.BAD_CONFIG, "letters"),
         (("job", "nope"), ExitCode.NOT_FOUND, "no job"),
         (("job", "../../healthz"), ExitCode.NOT_FOUND, ""),
         (("submit", "202401", "--prefix", "Bad"), ExitCode.BAD_REQUEST, "lower-case"),
@@ -142,7 +146,7 @@ def test_keys(hls: Callable[..., Any]) -> None:
     key = made.out.strip()
     (listed,) = json.loads(hls("keys", "list", "--json").out)
     assert (listed["name"], listed["scope"], key in str(listed)) == ("ada", "read", False)
-    assert hls("--key", key, "jobs").code == 0
+    assert hls("--key", f"{key}\n", "jobs").code == 0, "as a file or a secret store may give it"
     refused = hls("--key", key, "submit", "202401")
     assert (refused.code, "hls keys list" in refused.err) == (ExitCode.KEY_REFUSED, True)
     other = json.loads(hls("keys", "create", "ben", "--json").out)["id"]

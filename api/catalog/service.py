@@ -29,8 +29,10 @@ class CatalogService:
         self.archive = archive
         self.engine = engine
 
-    def register(self, session: Session, prefix: str, month: Month, job_id: str | None = None) -> None:
+    def register(self, session: Session, prefix: str, month: Month, job_id: str | None = None) -> str | None:
         """Take in one partition and its dataset's binding, where they are not known already.
+
+        Returns the job that made the partition, as its footer says.
 
         Raises:
             StorageError: the archive cannot be asked; a refresh takes the partition in later.
@@ -46,7 +48,7 @@ class CatalogService:
         present = self.archive.head(layout.partition_key(prefix, month))
         row = store.partition(session, prefix, str(month))
         if present is not None and row is not None and store.mark(row) == present.etag:
-            return
+            return row.job_id
         fresh = intake.partition_row(self.archive, self.engine, prefix, month)
         if fresh is not None:
             session.merge(fresh)
@@ -54,6 +56,7 @@ class CatalogService:
         elif row is not None:
             session.delete(row)
             logger.info("partition is gone", extra=details)
+        return None if fresh is None else fresh.job_id
 
     def binding_of(self, session: Session, prefix: str) -> DatasetBinding | None:
         """What the prefix is bound to, as last seen."""

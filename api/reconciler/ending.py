@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from api.executors.base import ExecutorError, RunState, RunStatus
@@ -15,7 +16,9 @@ from api.reconciler.cancel import ACCEPTED, TOO_LATE, settle_cancel
 from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger
 from api.reconciler.doubles import best, stop_doubles, under_way
 from api.reconciler.progress import progress_of
+from storage import NotFound
 from worker.contract import layout
+from worker.contract.documents import Decision
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
 from worker.contract.logs import JOB_ID
 
@@ -73,19 +76,41 @@ def last_words(log_tail: Sequence[str]) -> str | None:
 def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) -> None:
     """End the job, or follow another run of it that is still under way."""
     if context.store.head(layout.result_key(job.id)) is not None:
-        _stop_doubles(context, job)
         _register(context, job)
-        reason = "its result is there" if ending.code is None else f"its result is there, although: {ending.what}"
-        _finish(context, job, JobState.SUCCEEDED, context.executor.name, reason, _facts(context, job, status))
+        _succeed(context, job, ending, status, "its result is there")
     elif job.cancel_requested_at is not None and _cancel_holds(context, job):
         _stop_doubles(context, job)
         actor = job.cancel_requested_by or ACTOR
         _finish(context, job, JobState.CANCELLED, actor, ending.what, _facts(context, job, status))
+    elif _is_published(context, job):
+        _succeed(context, job, ending, status, "its partition is there, without a result")
     elif not _follow_double(context, job, ending):
         facts = _facts(context, job, status)
         message = ending.message(context.executor.name, facts["log_tail"] or [])
         failure = {"failure_code": ending.code or FailureCode.APP, "failure_message": message}
         _finish(context, job, JobState.FAILED, context.executor.name, message, facts | failure)
+
+
+def _succeed(context: Context, job: Job, ending: Ending, status: RunStatus | None, proof: str) -> None:
+    _stop_doubles(context, job)
+    reason = proof if ending.code is None else f"{proof}, although: {ending.what}"
+    _finish(context, job, JobState.SUCCEEDED, context.executor.name, reason, _facts(context, job, status))
+
+
+def _is_published(context: Context, job: Job) -> bool:
+    """Whether a run that had decided to publish did, although it could not write its result any more.
+
+    Raises:
+        StorageError: nobody can tell now; the next pass looks again.
+    """
+    try:
+        decision = Decision.from_json(context.store.get(layout.decision_key(job.id)))
+    except (NotFound, ValidationError):
+        return False
+    if decision.action != "publish":
+        return False
+    with context.session() as session:
+        return context.catalog.register(session, job.prefix, job.request.month, job.id) == job.id
 
 
 def _cancel_holds(context: Context, job: Job) -> bool:

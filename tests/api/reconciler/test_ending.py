@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 
 from api import db
+from api.catalog import store as catalog
 from api.executors.base import ExecutorUnavailable
 from api.executors.memory import MemoryExecutor
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from storage import StorageError
+from tests.api.catalog.partition_files import put_partition
+from worker.contract import layout
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
+from worker.contract.month import Month
 
 
 def test_a_job_succeeds_once_its_result_is_there(hand: Any, executor: MemoryExecutor, running: str) -> None:
@@ -42,6 +46,60 @@ def test_a_result_goes_before_the_exit_code(hand: Any, executor: MemoryExecutor,
     hand.turn()
     assert hand.job(running).state is JobState.SUCCEEDED
     assert "although: The worker ended with exit code 137" in hand.story(running)[-1]
+
+
+@pytest.mark.parametrize(("exit_code", "cancelled"), [(74, False), (137, False), (0, False), (74, True)])
+def test_a_month_that_was_published_without_a_result(
+    hand: Any, executor: MemoryExecutor, running: str, exit_code: int, cancelled: bool
+) -> None:
+    """The archive went away behind the last write, or the worker was killed: the file's own footer is the proof, and
+    the catalogue has it."""
+    hand.decide(running, "run-1")
+    rows = put_partition(hand.store, month=Month(2024, 1), job_id=running)
+    if cancelled:
+        hand.cancel(running)
+    executor.succeed("run-1") if exit_code == 0 else executor.fail("run-1", exit_code)
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+    assert "its partition is there, without a result" in hand.story(running)[-1]
+    assert sum("too late" in reason for reason in hand.story(running)) == cancelled
+    with hand.context.session() as session:
+        [partition] = catalog.partitions(session)
+        assert (partition.job_id, partition.items) == (running, len(rows))
+
+
+@pytest.mark.parametrize("left", ["no decision", "another job's file", "no file", "a file that cannot be read"])
+def test_a_failure_that_published_nothing(hand: Any, executor: MemoryExecutor, running: str, left: str) -> None:
+    """Without a decision of its own and a file that names it a job that failed has failed."""
+    if left != "no decision":
+        hand.decide(running, "run-1")
+    if left == "a file that cannot be read":
+        hand.store.put(layout.partition_key("hls-data", Month(2024, 1)), b"PAR1")
+    elif left != "no file":
+        put_partition(hand.store, month=Month(2024, 1), job_id=running if left == "no decision" else "another")
+    executor.fail("run-1", 74)
+    hand.turn()
+    assert hand.job(running).failure_code == "STORAGE"
+
+
+def test_nobody_can_tell_whether_it_is_published(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the archive is away the job is not given up: a later pass looks again."""
+    hand.decide(running, "run-1")
+    put_partition(hand.store, month=Month(2024, 1), job_id=running)
+    executor.fail("run-1", 74)
+    with monkeypatch.context() as away:
+        away.setattr(hand.context.catalog.archive, "get_range", _away)
+        away.setattr(hand.context.catalog.archive, "head", _away)
+        hand.turn()
+        assert hand.job(running).state is JobState.RUNNING
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def _away(*_: object) -> Any:
+    raise StorageError("could not read: the archive is away")
 
 
 @pytest.mark.parametrize(

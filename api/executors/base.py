@@ -127,7 +127,11 @@ class Executor(Protocol):
         ...
 
     def logs(self, log_ref: str, token: str | None, limit: int) -> LogPage:
-        """A page of a run's log, from its beginning where no token is given."""
+        """A page of a run's log, from its beginning where no token is given.
+
+        Raises:
+            ValueError: the token is none of this log's.
+        """
         ...
 
     def tail(self, log_ref: str, limit: int) -> Sequence[LogLine]:

@@ -11,6 +11,7 @@ from api.executors.base import LogLine, LogPage
 
 _LONGEST_LINE = 64 * 1024
 _BLOCK = 64 * 1024
+_TOKEN = re.compile("[0-9]{1,18}")
 _LOG_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/attempt-\d+\.log")
 
 
@@ -20,7 +21,7 @@ def read_page(runs: Path, log_ref: str, token: str | None, limit: int) -> LogPag
     Raises:
         ValueError: the token is none of ours.
     """
-    if token is not None and not token.isdecimal():
+    if token is not None and not _TOKEN.fullmatch(token):
         raise ValueError(f"{token!r} is not a token of a page of this log")
     file = _open(runs, log_ref)
     if file is None:

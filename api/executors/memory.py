@@ -4,6 +4,7 @@ It behaves like Batch where Batch is awkward: a submission that is repeated is a
 new run may not be found at once, and a run may be forgotten.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from worker.contract.exits import ExitCode, FailureCode
 from worker.contract.job import RunParams
 
 DEFINITION = "memory:1"
+_TOKEN = re.compile("[0-9]{1,18}")
 
 
 class MemoryExecutor:
@@ -148,6 +150,8 @@ class MemoryExecutor:
     def logs(self, log_ref: str, token: str | None, limit: int) -> LogPage:
         with self._lock:
             self._reach()
+            if token is not None and not _TOKEN.fullmatch(token):
+                raise ValueError(f"{token!r} is not a token of a page of this log")
             start, lines = int(token or 0), self._logs[log_ref]
             end = start + limit
             return LogPage(tuple(lines[start:end]), str(end) if end < len(lines) else None)

@@ -163,6 +163,8 @@ def read_logs(
     executor: Executor = request.app.state.executor
     try:
         page = executor.logs(job.log_ref, token, limit)
+    except ValueError as error:
+        raise BadRequest(f"token: {error}", errors=[{"field": "token", "message": str(error)}]) from error
     except ExecutorUnavailable as error:
         if job.log_tail is None:
             raise

@@ -42,7 +42,7 @@ def test_a_log_that_is_none_is_empty(lab: LocalLab, log_ref: str) -> None:
     assert list(executor.tail(log_ref, 10)) == []
 
 
-@pytest.mark.parametrize("token", ["x", "-1", "1.5", ""])
+@pytest.mark.parametrize("token", ["x", "-1", "1.5", "", "9" * 30])
 def test_a_token_of_somebody_else(lab: LocalLab, token: str) -> None:
     """A token that we did not give is a ValueError that names it."""
     with pytest.raises(ValueError, match="token"):

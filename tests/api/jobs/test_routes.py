@@ -179,6 +179,18 @@ def test_the_life_of_a_job(client: httpx.Client, executor: MemoryExecutor) -> No
     assert (retry.json()["retryOf"], retry.json()["stageId"]) == (job["id"], job["stageId"])
 
 
+@pytest.mark.parametrize("token", ["x", "-1", "9" * 30])
+def test_a_foreign_log_token_is_refused(client: httpx.Client, executor: MemoryExecutor, token: str) -> None:
+    """It is the caller's fault, and the reply names the field."""
+    job = submit(client)
+    until(client, job["id"], in_state("submitted"))
+    executor.start("run-1")
+    until(client, job["id"], in_state("running"))
+    reply = client.get(job["links"]["logs"], params={"token": token})
+    assert (reply.status_code, reply.json()["type"]) == (422, "urn:hls:problem:invalid-request")
+    assert [error["field"] for error in reply.json()["errors"]] == ["token"]
+
+
 def test_a_job_is_shown_without_its_executor(client: httpx.Client, executor: MemoryExecutor) -> None:
     """While the executor is away a job and its kept log lines are still served, and /readyz names the executor."""
     job = submit(client)

@@ -1,5 +1,6 @@
 """Metrics for Prometheus, in a registry of the app's own. docs/metrics.md describes them."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from api import db
@@ -29,6 +31,7 @@ from api.reconciler.loop import PASS_MARK
 from worker.contract.exits import FailureCode
 
 router = APIRouter(tags=["health"])
+logger = logging.getLogger(__name__)
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of use to nobody here
@@ -57,6 +60,16 @@ class _DatabaseCollector(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
+        """Without the database only that it is away, so that the figures of requests are there just then."""
+        try:
+            seen = [*self._seen()]
+        except SQLAlchemyError as error:
+            logger.warning("no figures from the database", extra={"action": "metrics"}, exc_info=error)
+            seen = []
+        yield GaugeMetricFamily("hls_database_up", "1 where the database answers, else 0", value=float(bool(seen)))
+        yield from seen
+
+    def _seen(self) -> Iterable[Metric]:
         failures.write_down(self._parts.engine, self._parts.executor)
         with Session(self._parts.engine) as session:
             counts, oldest = jobs.counts(session), jobs.oldest_active(session)
@@ -93,5 +106,8 @@ class _DatabaseCollector(Collector):
     responses=_TEXT | documented(Unauthorized, Forbidden, TooManyRequests, Unavailable),
 )
 def metrics(request: Request, _: Reader) -> Response:
-    """Requests, jobs by state and failure code, age of the oldest active job, the reconciler's last pass, failed calls."""
+    """Requests, jobs by state and failure code, age of the oldest active job, the reconciler's last pass, failed calls.
+
+    While the database is away: requests, and that it is.
+    """
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 from starlette.requests import HTTPConnection
 
 from api import db
 from api.access import keys, service, store
 from api.access.errors import TooManyRequests, TooManyWrongKeys
-from api.access.known import Known
+from api.access.known import Caller, Known
 from api.access.limits import MinuteLimit
 from api.access.models import ApiKey, ApiSession
 from api.access.scopes import Scope
@@ -20,23 +21,9 @@ OPERATOR = "operator"
 ANYBODY = "anonymous"
 COOKIE = "hls_session"
 DEFAULT_REQUESTS_PER_MINUTE = 600
+REMEMBERED_SECONDS = 600
+"""So long ago a key was right that is taken for right while the database does not answer."""
 _CSRF = "csrf"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, and what it may do."""
-
-    name: str
-    scope: Scope
-    key_id: str | None = None
-    csrf_token: str | None = field(default=None, repr=False)
-    """Only of a caller that came by cookie: what it must send along with every change."""
-
-    @property
-    def actor(self) -> str:
-        """The name that jobs and events record."""
-        return f"{self.name} ({self.key_id})" if self.key_id else self.name
 
 
 @dataclass(frozen=True)
@@ -91,12 +78,19 @@ class Access:
             return Caller(ANYBODY, Scope.ADMIN)
         digest = keys.digest(key)
         self._check_known(digest, address)
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
-            row = service.find_key(session, key)
-        self._note(digest, address, right=row is not None)
-        if row is None:
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                row = service.find_key(session, key)
+        except SQLAlchemyError:
+            # What needs no database, which is /metrics, is there for who watches the service just then.
+            if remembered := self._known.recall(digest, within=REMEMBERED_SECONDS):
+                return remembered
+            raise
+        caller = _caller(row) if row else None
+        self._note(digest, address, caller)
+        if caller is None:
             raise Unauthorized("The key is not known, or has expired or been revoked. Ask the operator for another.")
-        return _caller(row)
+        return caller
 
     def check_guesses(self, connection: HTTPConnection, address: str) -> None:
         """Refuse a key or session that was never right from an address that sent too many wrong ones, cheaply.
@@ -149,7 +143,7 @@ class Access:
         digest = keys.digest(token)
         self._check_known(digest, address)
         caller = self._of_session(token, digest)
-        self._note(digest, address, right=caller is not None)
+        self._note(digest, address, caller)
         return caller
 
     def _of_session(self, token: str, digest: str) -> Caller | None:
@@ -184,9 +178,9 @@ class Access:
         if digest not in self._known and self._wrong_keys.reached(address):
             raise self._guessing(address)
 
-    def _note(self, digest: str, address: str, *, right: bool) -> None:
-        if right:
-            self._known.add(digest)
+    def _note(self, digest: str, address: str, caller: Caller | None) -> None:
+        if caller is not None:
+            self._known.add(digest, caller)
         else:
             self._known.discard(digest)
             self._wrong_keys.hit(address)

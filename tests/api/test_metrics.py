@@ -93,6 +93,31 @@ def test_failed_jobs_by_code(client: httpx.Client, executor: MemoryExecutor) -> 
     assert set(failed.values()) == {0}
 
 
+def test_what_is_known_without_the_database(settings: Settings, executor: MemoryExecutor, serve: Serve) -> None:
+    """While it is away a scrape, also by a key that is kept there, tells of requests and that it is; others are told 503."""
+    app = create_app(settings.model_copy(update={"reconcile": False}), executor=executor)
+    client = serve(app)
+    key = {"X-API-Key": client.post("/keys", json={"name": "prometheus", "scope": "read"}).json()["key"]}
+    assert "hls_database_up 1.0" in client.get("/metrics", headers=key).text
+    app.state.engine.dispose()
+    database = settings.data_dir / "hls.sqlite"
+    for path in settings.data_dir.glob("hls.sqlite*"):
+        path.rename(path.with_name(f"kept-{path.name}"))
+    database.mkdir()
+    told = client.get("/metrics", headers=key)
+    assert told.status_code == 200
+    assert "hls_database_up 0.0" in told.text
+    assert 'hls_http_requests_total{method="POST",route="/keys",status="201"} 1.0' in told.text
+    assert "hls_jobs{" not in told.text
+    assert client.get("/jobs", headers=key).status_code == 503
+    assert client.get("/metrics", headers={"X-API-Key": f"hls_{12 * '0'}_{64 * '0'}"}).status_code == 503
+    app.state.engine.dispose()
+    database.rmdir()
+    for path in settings.data_dir.glob("kept-*"):
+        path.rename(path.with_name(path.name.removeprefix("kept-")))
+    assert "hls_database_up 1.0" in client.get("/metrics", headers=key).text
+
+
 def test_methods_of_ones_own_make_no_series(empty_client: httpx.Client) -> None:
     """A caller cannot fill the memory with labels: unknown methods and addresses have one each."""
     for number in range(3):

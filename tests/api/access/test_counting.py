@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from api.access import keys
 from api.access.credentials import COOKIE
-from api.access.known import Known
+from api.access.known import Caller, Known
 from api.access.scopes import Scope
 from api.app import create_app
 from api.executors.memory import MemoryExecutor
@@ -94,12 +94,13 @@ def hasty() -> Iterator[None]:
 def test_what_is_known_is_safe_in_threads() -> None:
     """A key that is revoked while others of its requests are under way is no fault."""
     known, faults = Known(), list[BaseException]()
+    caller = Caller("ada", Scope.READ)
     digest = keys.digest("key")
 
     def turn() -> None:
         try:
             for _ in range(20_000):
-                known.add(digest)
+                known.add(digest, caller)
                 known.discard(digest)
         except BaseException as fault:  # noqa: BLE001  told by the assertion
             faults.append(fault)

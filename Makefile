@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := dev api worker build bootstrap
+# Tests and demo start hundreds of processes: without bytecode beside the sources, each compiles its imports for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## what there is

@@ -4,6 +4,21 @@ from typing import Literal, TypedDict
 
 JobStatus = Literal["pending", "submitted", "running", "succeeded", "failed", "cancelled"]
 MonthState = Literal["ready", "unknown", "partial", "stale", "unreadable", "running", "missing"]
+FailureCode = Literal[
+    "OUT_OF_MEMORY",
+    "TIMEOUT",
+    "INTERRUPTED",
+    "IMAGE",
+    "CAPACITY",
+    "SOURCE_UNAVAILABLE",
+    "INCOMPLETE",
+    "WOULD_SHRINK",
+    "CONFLICT",
+    "STORAGE",
+    "BAD_REQUEST",
+    "LOST",
+    "APP",
+]
 Scope = Literal["read", "submit", "admin"]
 
 
@@ -24,7 +39,7 @@ class Progress(TypedDict):
 
 
 class FailureOut(TypedDict):
-    code: str
+    code: FailureCode
     message: str
 
 

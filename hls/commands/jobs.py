@@ -6,6 +6,7 @@ from typing import Annotated, cast
 import typer
 
 from hls import output
+from hls.commands.advice import next_step
 from hls.models import JobOut
 from hls.session import JobId, JobIds, Json, Quiet, client_of, each, finish
 
@@ -91,7 +92,9 @@ def _facts(job: JobOut) -> Iterator[tuple[str, object]]:
     yield "status", job["status"]
     yield "", ""
     yield "message", job["message"]
-    yield "failure", job["failure"] and job["failure"]["code"]
+    if job["failure"]:
+        yield "failure", job["failure"]["code"]
+        yield "next", next_step(job)
     yield "month", params["yearMonth"]
     yield "dataset", params["prefix"]
     yield "box", params["bbox"] and ",".join(f"{degrees:g}" for degrees in params["bbox"])

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hls import output
 from hls.client import Client
+from hls.commands.advice import next_step
 from hls.faults import ExitCode
 from hls.models import JobOut
 from hls.session import JobId, client_of, finish
@@ -69,7 +70,7 @@ def follow(client: Client, job_id: str) -> tuple[JobOut, ExitCode]:
         return job, ExitCode.DONE
     code = f" ({job['failure']['code']})" if job["failure"] else ""
     output.say(f"Job {job_id} {job['status']}{code}: {job['message']}")
-    output.say(f"`hls logs {job_id}` shows its log, `hls retry {job_id}` does it again on the days that are finished.")
+    output.say(next_step(job))
     return job, ExitCode.JOB_FAILED
 
 

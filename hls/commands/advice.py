@@ -1,0 +1,29 @@
+"""What to do about a job that did not succeed, in the command line's own words."""
+
+from hls.models import JobOut
+
+
+def next_step(job: JobOut) -> str:
+    """The commands that help; the job's own message says what happened."""
+    params, job_id = job["params"], job["id"]
+    month = f"{params['yearMonth']} --prefix {params['prefix']}"
+    retry = f"`hls retry {job_id}` does it again"
+    match job["failure"] and job["failure"]["code"]:
+        case "WOULD_SHRINK":
+            return f"`{_again(job)} --allow-shrink` replaces the month by what there is now."
+        case "BAD_REQUEST":
+            return f"`hls job {job_id}` shows what was asked for, `hls submit --help` how to ask for something else."
+        case "CONFLICT":
+            return f"`hls partition {month}` shows the file that was kept; {retry} and replaces it."
+        case "APP":
+            return f"`hls logs {job_id}` shows its log; {retry} on the days that are finished."
+        case _:
+            return f"{retry} on the days that are finished; `hls logs {job_id}` shows its log."
+
+
+def _again(job: JobOut) -> str:
+    """The command that asks for the same."""
+    params = job["params"]
+    box = f" --bbox={','.join(map(str, params['bbox']))}" if params["bbox"] else ""
+    collections = ",".join(params["collections"])
+    return f"hls submit {params['yearMonth']} --prefix {params['prefix']}{box} --collections {collections}"

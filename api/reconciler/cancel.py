@@ -12,7 +12,7 @@ from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.context import ACTOR, Context, log, logger, passed_over
 from storage import AlreadyExists, NotFound
-from worker.contract import layout
+from worker.contract import compute, layout
 from worker.contract.documents import Decision
 from worker.contract.faults import faults_of
 from worker.contract.logs import JOB_ID
@@ -100,5 +100,5 @@ def _stop_run(context: Context, job: Job) -> None:
     if job.terminated_at is not None and db.now() - job.terminated_at < context.timings.terminate_again:
         return
     if job.run_ref is not None:
-        context.executor.terminate(job.run_ref, f"cancelled by {job.cancel_requested_by}")
+        context.executor.terminate(job.run_ref, f"{compute.CANCELLED} {job.cancel_requested_by}")
     context.settle(job.id, lambda session, row: jobs.change(session, row, terminated_at=db.now()))

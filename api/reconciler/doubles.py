@@ -7,12 +7,18 @@ from api.executors.base import RunState, RunStatus
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.context import Context, log
+from worker.contract import compute
 
 
 def best(runs: Sequence[RunStatus]) -> RunStatus:
     """The run to follow: one that has succeeded, else one that is under way, else the last that failed."""
     order = (RunState.SUCCEEDED, RunState.RUNNING, RunState.SUBMITTED)
     return next((run for state in order for run in runs if run.state is state), runs[-1])
+
+
+def state_under_way(run: RunStatus) -> JobState:
+    """The state of a job whose run has not ended."""
+    return JobState.RUNNING if run.state is RunState.RUNNING else JobState.SUBMITTED
 
 
 def under_way(runs: Iterable[RunStatus]) -> list[str]:
@@ -28,4 +34,4 @@ def stop_doubles(context: Context, job: Job, refs: Iterable[str]) -> None:
     for ref in refs:
         if ref != row.run_ref:
             log(f"run {ref} is one too many and is stopped", job, action="double", level=logging.WARNING)
-            context.executor.terminate(ref, "another run does this job")
+            context.executor.terminate(ref, compute.DOUBLED)

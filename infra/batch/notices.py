@@ -8,8 +8,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from worker.contract import compute
+
 _OF_BUDGET = 80
 _DETAIL = "$.detail."
+_ON_PURPOSE = (compute.CANCELLED, compute.DOUBLED)
 
 
 class Notices(Construct):
@@ -32,7 +35,11 @@ class Notices(Construct):
             events.EventPattern(
                 source=["aws.batch"],
                 detail_type=["Batch Job State Change"],
-                detail={"status": ["FAILED"], "jobQueue": [queue_arn]},
+                detail={
+                    "status": ["FAILED"],
+                    "jobQueue": [queue_arn],
+                    "statusReason": [{"anything-but": {"prefix": list(_ON_PURPOSE)}}, {"exists": False}],
+                },
             ),
             "Job {name} ({id}) failed: {reason}",
             name="jobName",

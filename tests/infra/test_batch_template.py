@@ -166,11 +166,38 @@ def test_failures_are_told(variants: Mapping[str, Variant]) -> None:
     rules = batch.of_type("AWS::Events::Rule")
     patterns = {rule["EventPattern"]["detail-type"][0]: rule["EventPattern"]["detail"] for rule in rules}
     assert set(patterns) == {"Batch Job State Change", "Batch Job Queue Blocked"}
-    assert patterns["Batch Job State Change"]["status"] == ["FAILED"]
+    failed = patterns["Batch Job State Change"]
+    assert failed["status"] == ["FAILED"]
+    ended = {"cancelled by ada": False, "another run does this job": False, "Essential container in task exited": True}
+    assert {reason: matches(failed["statusReason"], reason) for reason in ended} == ended
+    assert matches(failed["statusReason"], None)
     topics = {target["Arn"]["Ref"] for rule in rules for target in rule["Targets"]}
     assert topics == {batch.only("AWS::SNS::Subscription")["TopicArn"]["Ref"]}
     assert batch.only("AWS::SNS::Subscription")["Endpoint"] == "operator@example.org"
     assert batch.only("AWS::Budgets::Budget")["Budget"]["BudgetLimit"] == {"Amount": 200, "Unit": "USD"}
+
+
+def matches(choices: list[Json], value: str | None) -> bool:
+    """Whether EventBridge lets a field with the value pass, or one that is not there."""
+    (unless,), (absent,) = ([each[name] for each in choices if name in each] for name in ("anything-but", "exists"))
+    if value is None:
+        return absent is False
+    return not value.startswith(tuple(unless["prefix"]))
+
+
+def test_only_aws_itself_may_publish(default: Variant) -> None:
+    """Alarms, the budget and Batch's events come to the topic, of this account, over TLS."""
+    statements = default.batch.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    allowed = {each["Principal"]["Service"]: each.get("Condition") for each in statements if each["Effect"] == "Allow"}
+    this_account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert allowed == {
+        "cloudwatch.amazonaws.com": this_account,
+        "budgets.amazonaws.com": this_account,
+        "events.amazonaws.com": None,  # a rule that publishes cannot be told by its account
+    }
+    (denied,) = [each for each in statements if each["Effect"] == "Deny"]
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert {each["Action"] for each in statements} == {"sns:Publish"}
 
 
 def test_options_reach_the_template(variants: Mapping[str, Variant]) -> None:

@@ -27,6 +27,10 @@ LOG_GROUP = "/aws/batch/hls-stac-parquet"
 JOB_TAG = "hls-job-id"
 """Tag of every job that the service submits, so that it may terminate those and no others."""
 
+CANCELLED = "cancelled by"
+DOUBLED = "another run does this job"
+"""How the reasons begin with which the service ends a run on purpose: Batch calls that FAILED too."""
+
 
 @dataclass(frozen=True)
 class RetryRule:

@@ -85,12 +85,21 @@ class Api(Construct):
         serve.add_container_dependencies(
             ecs.ContainerDependency(container=containers["migrate"], condition=ecs.ContainerDependencyCondition.SUCCESS)
         )
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description="The HLS service: out by HTTPS and to its database",
+            allow_all_outbound=False,
+        )
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
         self.service = ecs.FargateService(
             self,
             "Service",
             cluster=self.cluster,
             task_definition=task,
             desired_count=options.tasks,
+            security_groups=[group],
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
@@ -98,6 +107,7 @@ class Api(Construct):
             health_check_grace_period=_GRACE,
         )
         database.instance.connections.allow_default_port_from(self.service, "the service")
+        self.service.node.add_dependency(group, database)  # tasks start when the way to the database is open
         if options.max_tasks is not None:
             scaling = self.service.auto_scale_task_count(min_capacity=options.tasks, max_capacity=options.max_tasks)
             scaling.scale_on_cpu_utilization("Cpu", target_utilization_percent=_BUSY_PERCENT)

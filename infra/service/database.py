@@ -23,11 +23,15 @@ class Database(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, options: ServiceOptions) -> None:
         super().__init__(scope, construct_id)
+        group = ec2.SecurityGroup(
+            self, "Group", vpc=vpc, description="Database of the HLS service: nothing out", allow_all_outbound=False
+        )
         common: dict[str, Any] = {
             "engine": rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_18),
             "instance_type": ec2.InstanceType(options.database_instance_type),
             "vpc": vpc,
             "vpc_subnets": _PRIVATE,
+            "security_groups": [group],
             "multi_az": options.database_multi_az,
             "storage_type": rds.StorageType.GP3,
             "allocated_storage": _DISK_GIB,

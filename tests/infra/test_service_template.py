@@ -57,7 +57,7 @@ def test_the_balancers_word_is_taken(variants: Mapping[str, Variant]) -> None:
         ]
         for name in ("grown", "existing")
     }
-    assert trusted["existing"] == ["10.0.0.0/16"] * 2
+    assert trusted["existing"] == ["10.2.0.0/16"] * 2
     assert all(re.search(r"Vpc\w+CidrBlock", each["Fn::ImportValue"]) for each in trusted["grown"])
 
 
@@ -115,6 +115,28 @@ def test_without_a_certificate_nothing_is_open(default: Variant) -> None:
     assert "inside the VPC only" in default.service.outputs["ServiceUrl"]["Description"]
 
 
+def test_what_goes_out_is_named(default: Variant) -> None:
+    """Tasks reach AWS by HTTPS and their database; the database begins nothing, and only tasks reach it."""
+    resources = default.service.resources
+    groups = {name: each["Properties"] for name, each in resources.items() if each["Type"] == "AWS::EC2::SecurityGroup"}
+    out = {
+        name: [(rule["CidrIp"], rule["IpProtocol"], rule["ToPort"]) for rule in group.get("SecurityGroupEgress", [])]
+        for name, group in groups.items()
+    }
+    nothing = [("255.255.255.255/32", "icmp", 86)]  # what stands in a template for no rule at all
+    (tasks,), (database,) = ([name for name in out if name.startswith(part)] for part in ("ApiGroup", "DatabaseGroup"))
+    assert (out[tasks], out[database]) == ([("0.0.0.0/0", "tcp", 443)], nothing)
+    between = [
+        each for each in default.service.of_type("AWS::EC2::SecurityGroupEgress") if tasks in str(each["GroupId"])
+    ]
+    assert [database in str(each["DestinationSecurityGroupId"]) for each in between] == [True]
+    inwards = [
+        each for each in default.service.of_type("AWS::EC2::SecurityGroupIngress") if database in str(each["GroupId"])
+    ]
+    assert [tasks in str(each["SourceSecurityGroupId"]) for each in inwards] == [True]
+    assert default.service.only("AWS::RDS::DBInstance")["VPCSecurityGroups"] == [{"Fn::GetAtt": [database, "GroupId"]}]
+
+
 def test_with_a_certificate_there_is_https(variants: Mapping[str, Variant]) -> None:
     """HTTPS for the internet, and HTTP only to send callers there."""
     service = variants["grown"].service
@@ -160,9 +182,48 @@ def test_every_alarm_goes_to_the_topic(default: Variant) -> None:
     steps = [step for each in filters for step in each["MetricTransformations"]]
     values = {step["MetricValue"] for step in steps}
     assert values == {"1", f"$.{vitals.OLDEST_ACTIVE_SECONDS}", f"$.{vitals.LONGEST_WAIT_SECONDS}"}
-    (stale,) = [alarm for alarm in alarms if alarm.get("MetricName") == "Passes"]
-    assert stale["TreatMissingData"] == "breaching"
     watched = {
         (alarm["Namespace"], alarm["MetricName"]) for alarm in alarms if not alarm["Namespace"].startswith("AWS/")
     }
     assert watched == {(step["MetricNamespace"], step["MetricName"]) for step in steps}
+
+
+ABOVE, BELOW = "GreaterThanThreshold", "LessThanThreshold"
+LONGEST_JOB = compute.TIMEOUT.total_seconds() * compute.ATTEMPTS
+BALANCER = {"LoadBalancer": "LoadBalancer"}
+ALARMS = {
+    "Passes": ("HlsStacParquet", "Sum", BELOW, 1, 2, "breaching", {}),
+    "OldestActive": ("HlsStacParquet", "Maximum", ABOVE, LONGEST_JOB, 1, "notBreaching", {}),
+    "LongestWait": ("HlsStacParquet", "Maximum", ABOVE, 7200, 1, "notBreaching", {}),
+    "HTTPCode_Target_5XX_Count": ("AWS/ApplicationELB", "Sum", ABOVE, 5, 1, "notBreaching", BALANCER),
+    "HTTPCode_ELB_5XX_Count": ("AWS/ApplicationELB", "Sum", ABOVE, 5, 1, "notBreaching", BALANCER),
+    # The listener's ARN has the balancer's name in it.
+    "UnHealthyHostCount": (
+        *("AWS/ApplicationELB", "Maximum", ABOVE, 0, 2, "notBreaching"),
+        {"LoadBalancer": "Listener", "TargetGroup": "TargetGroup"},
+    ),
+    "FreeStorageSpace": (
+        "AWS/RDS",
+        "Minimum",
+        BELOW,
+        2 * 2**30,
+        1,
+        "notBreaching",
+        {"DBInstanceIdentifier": "DBInstance"},
+    ),
+}
+"""By metric: namespace, statistic, comparison, threshold, periods, what silence means, and of which resource it is."""
+
+
+@pytest.mark.parametrize("metric", ALARMS)
+def test_each_alarm_watches_what_it_says(default: Variant, metric: str) -> None:
+    """The metric as AWS or the log gives it, of this stack's own parts, against its threshold, in steps of five minutes."""
+    service = default.service
+    (alarm,) = [each for each in service.of_type("AWS::CloudWatch::Alarm") if each["MetricName"] == metric]
+    whose = {}
+    for dimension in alarm.get("Dimensions", []):
+        (kind,) = {each["Type"] for name, each in service.resources.items() if f"'{name}'" in str(dimension["Value"])}
+        whose[dimension["Name"]] = kind.rpartition("::")[2]
+    parts = ("Namespace", "Statistic", "ComparisonOperator", "Threshold", "EvaluationPeriods", "TreatMissingData")
+    assert (*(alarm[part] for part in parts), whose) == ALARMS[metric]
+    assert alarm["Period"] == 300

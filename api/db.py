@@ -144,5 +144,10 @@ def transaction(request: Request) -> Iterator[Session]:
         yield session
 
 
+def let_go(session: Session) -> None:
+    """End the transaction before something slow is asked, so that it holds no connection meanwhile; what was read stays."""
+    session.commit()
+
+
 Transaction = Annotated[Session, Depends(transaction, scope="function")]
 """Commits before the reply leaves: with FastAPI's default scope a failing commit would still have answered 2xx."""

@@ -77,6 +77,7 @@ def get_partition(
     """The list's row, and counts by day, the histogram of cloud cover, tiles, row groups and what the footer says."""
     archive = _catalog(request).archive
     view, row = views.month(session, prefix, year_month, now=db.now())
+    db.let_go(session)
     url = archive.link(row.key, int(LINK_LIFETIME.total_seconds()))
     download = (
         Download(url=url, expires_at=db.now() + LINK_LIFETIME)
@@ -104,6 +105,7 @@ def download_partition(
     """The file itself from a directory, or a redirection to the bucket, so that large files do not pass through here."""
     archive = _catalog(request).archive
     _view, row = views.month(session, prefix, year_month, now=db.now())
+    db.let_go(session)
     if url := archive.link(row.key, int(LINK_LIFETIME.total_seconds())):
         return RedirectResponse(url, status_code=307)
     if archive.head(row.key) is None:

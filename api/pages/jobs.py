@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api import db
 from api.access.callers import FormSubmitter, Visitor
 from api.db import Transaction
 from api.executors.base import ExecutorError
@@ -52,6 +53,8 @@ def job(job_id: str, request: Request, session: Transaction, visitor: Visitor) -
     if visitor is None:
         return sign_in_first(request)
     found = service.get_job(session, job_id)
+    events = [EventOut.of(event) for event in store.events(session, job_id)]
+    db.let_go(session)
     lines, reason = _log(request, found)
     shown = JobOut.of(found)
     remedy = REMEDY[shown.failure.code] if shown.failure else ""
@@ -60,7 +63,7 @@ def job(job_id: str, request: Request, session: Transaction, visitor: Visitor) -
         "job.html",
         caller=visitor,
         job=shown,
-        events=[EventOut.of(event) for event in store.events(session, job_id)],
+        events=events,
         lines=lines,
         log_reason=reason,
         cause=" ".join(shown.failure.message.replace(remedy, "").split()) if shown.failure else "",

@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from api.executors.base import Executor, RunStatus
+from api.executors.base import Executor, RunState, RunStatus
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
@@ -127,6 +127,11 @@ def _ids(job: Job) -> dict[str, str]:
 def passed_over(job: Job, action: str, error: Exception) -> None:
     """Log the failure: one job's failure must not keep the others from their turn."""
     logger.error("job passed over", extra={"action": action, **_ids(job)}, exc_info=error)
+
+
+def state_under_way(run: RunStatus) -> JobState:
+    """The state of a job whose run has not ended."""
+    return JobState.RUNNING if run.state is RunState.RUNNING else JobState.SUBMITTED
 
 
 def attempts_of(status: RunStatus) -> list[dict[str, object]]:

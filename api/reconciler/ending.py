@@ -13,7 +13,7 @@ from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.cancel import ACCEPTED, TOO_LATE, settle_cancel
-from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger
+from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger, state_under_way
 from api.reconciler.doubles import best, stop_doubles, under_way
 from api.reconciler.progress import progress_of
 from storage import NotFound
@@ -140,9 +140,13 @@ def _follow_double(context: Context, job: Job, ending: Ending) -> bool:
     other = best(runs)
 
     def decide(session: Session, row: Job) -> bool:
-        if not jobs.change(session, row, run_ref=other.ref, definition=other.definition, missing_since=None):
+        # The attempts of the run that ended say nothing of how far this one is.
+        values = {"run_ref": other.ref, "definition": other.definition, "attempts": attempts_of(other)}
+        state, reason = state_under_way(other), f"{ending.what}; following its double {other.ref}"
+        if state is not row.state:
+            return jobs.move(session, row, state, actor=ACTOR, reason=reason, missing_since=None, **values)
+        if not jobs.change(session, row, missing_since=None, **values):
             return False
-        reason = f"{ending.what}; following its double {other.ref}"
         jobs.note(session, row, actor=ACTOR, reason=reason, before=row.state)
         return True
 

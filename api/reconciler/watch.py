@@ -7,7 +7,7 @@ from api.executors.base import ExecutorUnavailable, RunState, RunStatus
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
-from api.reconciler.context import Context, attempts_of, log, logger, passed_over
+from api.reconciler.context import Context, attempts_of, log, logger, passed_over, state_under_way
 from api.reconciler.ending import Ending, end
 from api.reconciler.progress import progress_of
 from worker.contract.exits import FailureCode
@@ -47,8 +47,11 @@ def _missing(context: Context, job: Job) -> None:
 
 
 def _under_way(context: Context, job: Job, status: RunStatus) -> None:
-    state = JobState.RUNNING if status.state is RunState.RUNNING else JobState.SUBMITTED
-    values = {name: value for name, value in _facts(status).items() if getattr(job, name) != value}
+    if _is_late(job, status):
+        state, facts = job.state, {"missing_since": None}
+    else:
+        state, facts = state_under_way(status), _facts(status)
+    values = {name: value for name, value in facts.items() if getattr(job, name) != value}
     if state is JobState.RUNNING:
         values |= progress_of(context, job)
     if state is job.state and not values:
@@ -64,6 +67,14 @@ def _under_way(context: Context, job: Job, status: RunStatus) -> None:
             reason = f"{status.native_status}: {status.reason}" if status.reason else status.native_status
             jobs.move(session, row, state, actor=context.executor.name, reason=reason, **values)
             log(f"is {state}", row, action="watch")
+
+
+def _is_late(job: Job, status: RunStatus) -> bool:
+    """Whether the job is further than this: an attempt ends before its run waits again, and none is taken back."""
+    known = sum(attempt["stopped_at"] is not None for attempt in job.attempts)
+    told = sum(attempt.stopped_at is not None for attempt in status.attempts)
+    back = job.state is JobState.RUNNING and status.state is RunState.SUBMITTED
+    return told < known or (told == known and back)
 
 
 def _facts(status: RunStatus) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from api import db
 from api.catalog import store as catalog
-from api.executors.base import ExecutorUnavailable
+from api.executors.base import ExecutorUnavailable, RunState
 from api.executors.memory import MemoryExecutor
 from api.jobs.models import Job
 from api.jobs.states import JobState
@@ -156,6 +157,29 @@ def test_attempts_go_back_and_forth(hand: Any, executor: MemoryExecutor, running
     assert "in the last of 2 attempts" in job.failure_message
 
 
+def test_a_state_that_comes_late_is_no_event(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an executor told before it told more, told again: nothing leads back but an attempt that has ended."""
+    executor.interrupt("run-1")
+    hand.turn()
+    executor.start("run-1")
+    hand.turn()
+    before, told = hand.job(running), executor.poll(["run-1"])["run-1"]
+    late = (
+        replace(told, state=RunState.SUBMITTED, native_status="QUEUED", attempts=told.attempts[:1]),
+        replace(told, state=RunState.SUBMITTED, native_status="QUEUED", attempts=()),
+        replace(told, attempts=()),
+    )
+    for status in late:
+        monkeypatch.setattr(executor, "poll", lambda _refs, status=status: {"run-1": status})
+        hand.turn()
+        job = hand.job(running)
+        assert (job.state, job.native_status) == (JobState.RUNNING, before.native_status)
+        assert len(job.attempts) == 2
+    assert len(hand.story(running)) == 5
+
+
 def test_a_state_that_is_told_again_is_no_event(hand: Any, executor: MemoryExecutor, running: str) -> None:
     """Passes without news change nothing: no event, no new version of the row beyond readings of progress."""
     patient = hand.wait(progress=3600)
@@ -211,6 +235,21 @@ def test_a_failed_run_gives_way_to_its_double(hand: Any, executor: MemoryExecuto
     executor.succeed("run-2")
     hand.turn()
     assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def test_a_double_that_waits_is_followed_from_its_beginning(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """A job whose run fails after two attempts goes back to its double, which has made none, and runs with it."""
+    executor.submit(executor.submitted["run-1"])
+    executor.interrupt("run-1")
+    executor.start("run-1")
+    hand.turn()
+    executor.fail("run-1", 1)
+    hand.turn()
+    job = hand.job(running)
+    assert (job.state, job.run_ref, job.attempts) == (JobState.SUBMITTED, "run-2", [])
+    executor.start("run-2")
+    hand.turn()
+    assert (hand.job(running).state, len(hand.job(running).attempts)) == (JobState.RUNNING, 1)
 
 
 def test_a_superseded_run_without_its_double_is_a_conflict(hand: Any, executor: MemoryExecutor, running: str) -> None:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 import psycopg
 import pytest
-from batch_account import deploy
+from batch_account import make_queue
+from cloud_template import register_definition
 
 from hls.client import Client
 from sample.catalog import Catalog
@@ -169,10 +170,19 @@ class Chain:
 
 
 @pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Batch stack's, as `make synth` writes it."""
+    folder = tmp_path_factory.mktemp("cloud")
+    subprocess.run([sys.executable, "-m", "infra"], env={**os.environ, "CDK_OUTDIR": str(folder)}, check=True)
+    return folder / "HlsBatchStack.template.json"
+
+
+@pytest.fixture(scope="session")
 def chain(
-    engine: Engine, postgresql: str, source: Running, aws: dict[str, str], s3_server: "S3Server"
+    engine: Engine, postgresql: str, source: Running, aws: dict[str, str], s3_server: "S3Server", template: Path
 ) -> Iterator[Chain]:
-    """The schema migrated by one container, the API served by another, and the reconciler in a third."""
+    """The template's job definition in Batch; the schema migrated by one container, the API served by another, and the
+    reconciler in a third."""
     port, bucket = free_port(), s3_server.make_bucket()
     settings = aws | {
         "HLS_DATABASE_URL": postgresql,
@@ -187,7 +197,9 @@ def chain(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in aws.items():
             patch.setenv(name, value)
-        deploy(image=WORKER, environment=s3_server.environment | {"STAC_API_URL": source.url})
+        make_queue()
+        given = s3_server.environment | {"STAC_API_URL": source.url}
+        register_definition(template, image=WORKER, environment=given)
     code, said = engine.run(API, "migrate", **settings)
     assert code == 0, said
     url = f"http://127.0.0.1:{port}"

@@ -48,26 +48,31 @@ def submitted(command: str, environment: dict[str, str]) -> str:
     return job["jobId"]
 
 
-def host_config(engine: Engine, ref: str) -> dict[str, Any] | None:
+def attributes(engine: Engine, ref: str) -> dict[str, Any] | None:
     """What the engine was told of the container of a job of Batch, once there is one."""
     for container in engine.client.containers.list(filters={"name": ref}):
-        return dict(container.attrs["HostConfig"])
+        return dict(container.attrs)
     return None
 
 
 def test_a_month_over_http(chain: Chain, engine: Engine) -> None:
-    """POST /jobs to one container, the reconciler in another submits, Batch runs the worker's image with 2 vCPU and
-    4 GiB, the partition lands in S3, GET /partitions describes it."""
+    """POST /jobs to one container, the reconciler in another submits, Batch runs the worker's image as the template's job
+    definition says (2 vCPU, 4 GiB, its user, an init process, a read-only root, a volume to write on, its log group),
+    the partition lands in S3, GET /partitions describes it."""
     job: dict[str, Any] = {**chain.client.submit("202312")}
     assert job["status"] == "pending"
     ref = until(lambda: chain.client.job(job["id"])["native"]["ref"])
-    size = until(partial(host_config, engine, ref))
-    assert (size["Memory"], size["NanoCpus"]) == (compute.MEMORY_MIB * 2**20, compute.VCPU * 10**9)
-    assert size["ReadonlyRootfs"]
+    told = until(partial(attributes, engine, ref))
+    host = told["HostConfig"]
+    assert (host["Memory"], host["NanoCpus"]) == (compute.MEMORY_MIB * 2**20, compute.VCPU * 10**9)
+    assert host["ReadonlyRootfs"]
+    assert host["Init"]
+    assert told["Config"]["User"] == compute.USER
+    assert [(each["Type"], each["Destination"]) for each in told["Mounts"]] == [("volume", compute.SCRATCH)]
     job = finished(chain.client, job["id"])
     assert job["status"] == "succeeded", (job["failure"], job["logTail"])
     assert job["native"]["definition"].endswith(f"{compute.JOB_DEFINITION}:1")
-    assert any("the partition is published" in line for line in job["logTail"])
+    assert any("the partition is published" in line for line in job["logTail"]), "read from the definition's log group"
     partition = chain.client.partition("202312", "hls-data")
     assert (partition["state"], partition["items"], partition["complete"]) == ("ready", ITEMS, True)
     assert partition["sourceJob"] == job["id"]
@@ -96,10 +101,10 @@ def test_a_job_is_cancelled(chain: Chain, engine: Engine) -> None:
     chain.source.faults.replace(["503:on=search"])
     job: dict[str, Any] = {**chain.client.submit("202311")}
     ref = str(until(lambda: (now := chain.client.job(job["id"]))["status"] == "running" and now["native"]["ref"]))
-    until(partial(host_config, engine, ref))
+    until(partial(attributes, engine, ref))
     assert chain.http.post(f"/jobs/{job['id']}/cancel").status_code == 202
     job = finished(chain.client, job["id"])
     chain.source.faults.replace([])
     assert (job["status"], job["failure"]) == ("cancelled", None)
-    until(lambda: host_config(engine, ref) is None)
+    until(lambda: attributes(engine, ref) is None)
     assert (chain.partition("202311", "hls-data") or {}).get("items") is None

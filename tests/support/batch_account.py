@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import EvaluateOnExitTypeDef
 
 
-def deploy(*, image: str, environment: Mapping[str, str]) -> None:
-    """Make them with the clients of the standard AWS settings; `environment` is what each worker is given."""
+def make_queue() -> None:
+    """With the clients of the standard AWS settings."""
     batch, iam = boto3.client("batch"), boto3.client("iam")
     role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument='{"Statement": []}')["Role"]["Arn"]
     machines = batch.create_compute_environment(computeEnvironmentName="machines", type="UNMANAGED", serviceRole=role)[
@@ -25,6 +25,14 @@ def deploy(*, image: str, environment: Mapping[str, str]) -> None:
         priority=1,
         computeEnvironmentOrder=[{"order": 1, "computeEnvironment": machines}],
     )
+    for client in (batch, iam):
+        client.close()
+
+
+def deploy(*, image: str, environment: Mapping[str, str]) -> None:
+    """Make both; `environment` is what each worker is given."""
+    make_queue()
+    batch = boto3.client("batch")
     batch.register_job_definition(
         jobDefinitionName=compute.JOB_DEFINITION,
         type="container",
@@ -42,8 +50,7 @@ def deploy(*, image: str, environment: Mapping[str, str]) -> None:
         retryStrategy={"attempts": compute.ATTEMPTS, "evaluateOnExit": [_rule(rule) for rule in compute.RETRY_RULES]},
         timeout={"attemptDurationSeconds": int(compute.TIMEOUT.total_seconds())},
     )
-    for client in (batch, iam):
-        client.close()
+    batch.close()
 
 
 def _rule(rule: compute.RetryRule) -> "EvaluateOnExitTypeDef":

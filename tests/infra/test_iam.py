@@ -1,5 +1,6 @@
 """Every IAM statement of both stacks: no right to everything, and to every resource only where AWS knows no other."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,11 @@ NO_RESOURCES = {
     "ecr:GetAuthorizationToken": "it is a token for the whole registry",
 }
 """Actions that may be granted for `*`, each with its reason."""
+
+MANAGED = {
+    "service-role/AmazonEC2ContainerServiceforEC2Role": "what the ECS agent of a machine needs changes with the agent",
+}
+"""AWS's own policies that a role may have, each with its reason."""
 
 
 def policies(template: Template) -> Iterator[tuple[str, Json]]:
@@ -58,6 +64,7 @@ def test_no_statement_allows_too_much(variants: Mapping[str, Variant], name: str
     for owner, statement in walked:
         if statement["Effect"] == "Deny":
             continue
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement), owner
         actions = listed(statement["Action"])
         assert [action for action in actions if "*" in action] == [], owner
         if "*" in listed(statement.get("Resource", [])):
@@ -67,6 +74,92 @@ def test_no_statement_allows_too_much(variants: Mapping[str, Variant], name: str
     }
     denied = {action for _, each in walked if each["Effect"] == "Deny" for action in listed(each["Action"])}
     assert used - denied == set(NO_RESOURCES)
+
+
+@pytest.mark.parametrize("name", ["default", "grown", "existing"])
+def test_rights_of_aws_making_are_listed(variants: Mapping[str, Variant], name: str) -> None:
+    """A managed policy is walked by nobody here, so each that a role has is one of the list, and each of the list is
+    one that a role has."""
+    found = {
+        json.dumps(policy).rpartition(":policy/")[2].rstrip('"]}')
+        for template in variants[name].both
+        for resource in template.resources.values()
+        for policy in resource.get("Properties", {}).get("ManagedPolicyArns", [])
+    }
+    assert found == set(MANAGED)
+
+
+ROLES = {
+    "JobExecutionRole": {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    },
+    "JobJobRole": {"s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"},
+    "TaskRole": {
+        "batch:DescribeJobDefinitions",
+        "batch:DescribeJobQueues",
+        "batch:DescribeJobs",
+        "batch:ListJobs",
+        "batch:SubmitJob",
+        "batch:TagResource",
+        "batch:TerminateJob",
+        "logs:GetLogEvents",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+    },
+    "ApiTaskExecutionRole": {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+    },
+}
+"""Everything that each role may do."""
+
+
+@pytest.mark.parametrize("owner", ROLES)
+def test_each_role_has_what_it_needs_and_no_more(default: Variant, owner: str) -> None:
+    """What starts a container may pull its image and write its log, and for a task read its secrets; what runs in it has
+    a role of its own."""
+    granted = {
+        action
+        for name, statement in statements(default)
+        if name.startswith(f"{owner}DefaultPolicy")
+        for action in listed(statement["Action"])
+    }
+    assert granted == ROLES[owner]
+
+
+def test_what_starts_a_container_is_not_what_runs_in_it(default: Variant) -> None:
+    """Two roles for a job and two for a task, and none shared."""
+    job = default.batch.only("AWS::Batch::JobDefinition")["ContainerProperties"]
+    task = default.service.only("AWS::ECS::TaskDefinition")
+    roles = (job["JobRoleArn"], job["ExecutionRoleArn"], task["TaskRoleArn"], task["ExecutionRoleArn"])
+    names = [role["Fn::GetAtt"][0] for role in roles]
+    for name, owner in zip(names, ("JobJobRole", "JobExecutionRole", "TaskRole", "ApiTaskExecutionRole"), strict=True):
+        assert name.startswith(owner)
+
+
+def test_the_service_reads_this_archive_and_this_log(default: Variant) -> None:
+    """Of buckets the one, of log groups the jobs' own."""
+    (listing,) = listed(allowed(default, "s3:ListBucket", "TaskRole")["Resource"])
+    (reading,) = listed(allowed(default, "s3:GetObject", "TaskRole")["Resource"])
+    bucket, rest = reading["Fn::Join"][1]
+    assert (bucket, rest) == (listing, "/*")
+    assert "ArchiveBucket" in bucket["Fn::ImportValue"]
+    (log,) = listed(allowed(default, "logs:GetLogEvents", "TaskRole")["Resource"])
+    exported = {each["Export"]["Name"]: each["Value"] for each in default.batch.outputs.values() if "Export" in each}
+    (group, _) = exported[log["Fn::ImportValue"]]["Fn::GetAtt"]
+    assert default.batch.resources[group]["Properties"]["LogGroupName"] == compute.LOG_GROUP
 
 
 def allowed(default: Variant, action: str, owner: str) -> Json:

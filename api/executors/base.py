@@ -1,5 +1,6 @@
 """The seam between the service and whatever runs a worker: AWS Batch, or subprocesses on this machine."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from worker.contract.exits import FailureCode
 if TYPE_CHECKING:
     # pydantic costs a quarter of a second and 20 MB, which the supervisor of each local run need not pay.
     from worker.contract.job import RunParams
+
+
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class ExecutorError(Exception):
@@ -46,6 +50,17 @@ class RunState(StrEnum):
         return self in (RunState.SUCCEEDED, RunState.FAILED)
 
 
+def printable(text: str) -> str:
+    """The text with a mark for what no database and no reply can hold: NULs, and halves of characters."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _cleaned(of: object, field: str) -> None:
+    """Clean a field of a frozen object; None stays."""
+    if (text := getattr(of, field)) is not None:
+        object.__setattr__(of, field, printable(text))
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One attempt of a run, as the executor tells it."""
@@ -54,6 +69,9 @@ class Attempt:
     stopped_at: datetime | None
     exit_code: int | None
     reason: str | None
+
+    def __post_init__(self) -> None:
+        _cleaned(self, "reason")
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,9 @@ class RunStatus:
     """Where the executor keeps the log of the last attempt."""
     definition: str | None = None
 
+    def __post_init__(self) -> None:
+        _cleaned(self, "reason")
+
 
 @dataclass(frozen=True)
 class LogLine:
@@ -91,6 +112,9 @@ class LogLine:
 
     at: datetime | None
     text: str
+
+    def __post_init__(self) -> None:
+        _cleaned(self, "text")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 from sqlmodel import Session
 
-from api.executors.base import ExecutorError, RunState, RunStatus
+from api.executors.base import ExecutorError, RunState, RunStatus, printable
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
@@ -69,7 +69,7 @@ def last_words(log_tail: Sequence[str]) -> str | None:
         except ValueError:
             continue
         if isinstance(line, dict) and line.get("action") == "end":
-            return str(line.get("message"))
+            return printable(str(line.get("message")))
     return None
 
 

@@ -13,6 +13,7 @@ from api.catalog import store as catalog
 from api.executors.base import ExecutorUnavailable, RunState
 from api.executors.memory import MemoryExecutor
 from api.jobs.models import Job
+from api.jobs.schemas import JobOut
 from api.jobs.states import JobState
 from storage import StorageError
 from tests.api.catalog.partition_files import put_partition
@@ -139,6 +140,23 @@ def test_every_failure_is_explained(
         assert f"exit code {exit_code}" in job.failure_message
     assert job.log_tail == ["something else", json.dumps(words)]
     assert hand.story(running)[-1] == job.failure_message
+
+
+def test_words_that_no_database_takes_block_no_job(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """Half a character, or a NUL, in the worker's last words, its log and the executor's reasons: replaced by a mark."""
+    bad = "before \x00 \ud800 after"
+    executor.log("run-1", f"said {bad}", json.dumps({"action": "end", "message": bad}))
+    executor.interrupt("run-1", reason=bad)
+    hand.turn()
+    assert hand.job(running).native_reason == "before \ufffd \ufffd after"
+    executor.fail("run-1", 1, reason=bad)
+    hand.turn()
+    job = hand.job(running)
+    assert job.state is JobState.FAILED
+    assert "in the last of" not in job.failure_message
+    assert job.failure_message.count("before \ufffd \ufffd after") == 2
+    assert job.log_tail[0] == "said before \ufffd \ufffd after"
+    assert b"before" in json.dumps(JobOut.of(job).to_json(), ensure_ascii=False).encode()
 
 
 def test_attempts_go_back_and_forth(hand: Any, executor: MemoryExecutor, running: str) -> None:

@@ -25,7 +25,7 @@ def test_every_output_that_a_command_asks_for_is_there(default: Variant) -> None
     """A command fetches names from the stacks' outputs; each of them exists."""
     known = {("HlsBatchStack", name) for name in default.batch.outputs}
     known |= {("HlsServiceStack", name) for name in default.service.outputs}
-    asked = outputs(OPERATIONS)
+    asked = outputs(OPERATIONS + README)
     assert len(asked) > 10
     assert asked - known == set()
 
@@ -58,7 +58,7 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 def test_every_make_target_is_there() -> None:
     """Of those that the document names."""
-    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", OPERATIONS, re.MULTILINE))
+    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", OPERATIONS + README, re.MULTILINE))
     assert targets
     assert {target for target in targets if f"\n{target}:" not in MAKEFILE} == set()
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-DOCUMENTS = "\n".join((REPOSITORY / name).read_text() for name in ("docs/batch.md", "docs/operations.md"))
+PAGES = ("README.md", "docs/batch.md", "docs/operations.md")
+DOCUMENTS = "\n".join((REPOSITORY / name).read_text() for name in PAGES)
 COMMANDS = re.findall(r"^aws batch submit-job (?:.*\\\n)*.*$", DOCUMENTS, re.MULTILINE)
 CALIFORNIA = BBox(-124.7, 32.5, -114.1, 42.0)
 
@@ -96,8 +97,9 @@ def test_what_operators_send_arrives(batch: "BatchClient", command: str) -> None
 
 
 def test_the_documents_submit_california() -> None:
-    """With and without the box that has commas of its own."""
-    assert len(COMMANDS) >= 2
+    """With and without the box that has commas of its own, in the README as well."""
+    assert len(COMMANDS) >= 6
+    assert 'boundingBox="-124.7,32.5,-114.1,42.0",parallel=true' in (REPOSITORY / "README.md").read_text()
     assert any('boundingBox="-124.7,32.5,-114.1,42.0",parallel=true' in command for command in COMMANDS)
 
 

@@ -11,13 +11,13 @@ from sqlmodel import Session
 from api import db, migrate
 from api.catalog.engine import Engine as CatalogEngine
 from api.catalog.service import CatalogService
-from api.executors.base import Executor
+from api.executors.base import Executor, ExecutorUnavailable
 from api.executors.counted import CountedExecutor
 from api.executors.local import LocalExecutor
 from api.reconciler.context import Context, Timings
 from api.reconciler.loop import Reconciler
 from api.settings import Settings, StartRefused
-from storage import NotFound, Store, open_store
+from storage import NotFound, StorageError, Store, open_store
 from worker.contract import layout
 from worker.contract.documents import DatasetBinding
 
@@ -77,7 +77,7 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
     """Open every part, migrating a local database.
 
     Raises:
-        StartRefused: the data directory, the database or its schema cannot be used.
+        StartRefused: the data directory, the database, its schema or the AWS settings cannot be used.
     """
     settings.prepare_data_dir()
     engine = db.make_engine(settings.database)
@@ -90,12 +90,20 @@ def assemble(settings: Settings, *, executor: Executor | None = None, store: Sto
         engine.dispose()
         raise
     db.limit_queries(engine, settings.query_seconds)
-    store = store or open_store(settings.destination, hurried=True)
+    try:
+        store = store or open_store(settings.destination, hurried=True)
+        executor = executor or _open_executor(settings)
+    except (StorageError, ExecutorUnavailable) as error:
+        engine.dispose()
+        raise StartRefused(
+            f"The service cannot start: {error}. Check the standard AWS settings: AWS_DEFAULT_REGION, the credentials, "
+            "and AWS_ENDPOINT_URL where it is set."
+        ) from error
     return Parts(
         settings=settings,
         engine=engine,
         store=store,
-        executor=CountedExecutor(executor or _open_executor(settings)),
+        executor=CountedExecutor(executor),
         catalog=CatalogService(store, CatalogEngine()),
     )
 

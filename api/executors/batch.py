@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from api.executors.base import (
     ExecutorError,
@@ -67,10 +68,17 @@ class BatchExecutor:
 
     @classmethod
     def connect(cls, *, queue: str = compute.JOB_QUEUE, definition: str = compute.JOB_DEFINITION) -> "BatchExecutor":
-        """With clients of the standard AWS settings (credentials, region, endpoint)."""
+        """With clients of the standard AWS settings (credentials, region, endpoint).
+
+        Raises:
+            ExecutorUnavailable: the settings make no client.
+        """
         once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
         again = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=30)
-        batch, logs = boto3.client("batch", config=once), boto3.client("logs", config=again)
+        try:
+            batch, logs = boto3.client("batch", config=once), boto3.client("logs", config=again)
+        except (BotoCoreError, ValueError) as error:
+            raise ExecutorUnavailable(f"the AWS settings make no Batch client: {error}") from error
         return cls(batch, logs, queue=queue, definition=definition)
 
     def submit(self, params: RunParams) -> Submission:

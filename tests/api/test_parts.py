@@ -67,3 +67,20 @@ def test_the_settings_choose_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     timings = parts.reconciler().context.timings
     assert (timings.lookup.total_seconds(), timings.progress.total_seconds()) == (120, 30)
     parts.close()
+
+
+@pytest.mark.parametrize("fault", ["no region", "no such endpoint"])
+def test_aws_settings_that_make_no_client_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The service does not start, and says which settings to look at."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    if fault == "no such endpoint":
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "nowhere")
+    with pytest.raises(StartRefused, match=r"the AWS settings make no (Batch|S3) client: .*AWS_DEFAULT_REGION"):
+        assemble(Settings(data_dir=tmp_path, executor="batch", archive="s3://bucket"))

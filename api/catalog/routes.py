@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import RedirectResponse, Response
 
 from api import db
 from api.access.callers import Reader, Submitter
 from api.access.errors import Forbidden, TooManyRequests
 from api.catalog import store, views
+from api.catalog.download import BadRange, RangeBeyondTheFile, RangedFile
 from api.catalog.schemas import (
     Download,
     PartitionDetailOut,
@@ -33,11 +34,19 @@ LINK_LIFETIME = timedelta(minutes=15)
 router = APIRouter(tags=["partitions"], responses=documented(Unauthorized, Forbidden, TooManyRequests, Unavailable))
 
 _DATA: dict[int | str, dict[str, Any]] = {
-    200: {"content": {PARQUET: {}}, "description": "The file; ranges are served too"},
+    200: {"content": {PARQUET: {}}, "description": "The file"},
+    206: {
+        "content": {PARQUET: {}, "multipart/byteranges": {}},
+        "description": "The ranges of the file that were asked for",
+    },
     307: {"description": "The file lies in a bucket: a link to it that works for 15 minutes"},
 }
 
 DatasetPrefix = Annotated[Prefix, Query()]
+Ranges = Annotated[
+    str | None,
+    Header(alias="Range", description="Bytes of the file, where not all are wanted", examples=["bytes=0-1023"]),
+]
 
 
 @router.get(
@@ -93,7 +102,7 @@ def get_partition(
     operation_id="downloadPartition",
     summary="Download a month's Parquet file",
     response_class=Response,
-    responses=_DATA | documented(BadRequest, PartitionNotFound),
+    responses=_DATA | documented(BadRequest, PartitionNotFound, BadRange, RangeBeyondTheFile),
 )
 def download_partition(
     year_month: YearMonth,
@@ -101,6 +110,7 @@ def download_partition(
     session: Transaction,
     _: Reader,
     prefix: DatasetPrefix = layout.DEFAULT_PREFIX,
+    _ranges: Ranges = None,
 ) -> Response:
     """The file itself from a directory, or a redirection to the bucket, so that large files do not pass through here."""
     archive = _catalog(request).archive
@@ -113,7 +123,7 @@ def download_partition(
             f"The file of {year_month} in {prefix} was removed. POST /partitions/refresh brings the catalogue up to date."
         )
     name = f"{prefix.replace('/', '-')}-{year_month}.parquet"
-    return FileResponse(archive.locate(row.key), media_type=PARQUET, filename=name)
+    return RangedFile(archive.locate(row.key), media_type=PARQUET, filename=name)
 
 
 @router.post("/partitions/refresh", operation_id="refreshPartitions", summary="Look at the archive", status_code=202)

@@ -1,19 +1,15 @@
 """The catalogue over HTTP: lists, one month in depth, downloads, refreshes and bad input."""
 
-import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import httpx
-import pyarrow.parquet as pq
 import pytest
 from sqlmodel import Session
 
-from api.catalog.engine import Engine
 from api.catalog.service import CatalogService
-from storage import Store, open_store
+from storage import Store
 from tests.api.catalog.conftest import add_job
 from tests.api.catalog.partition_files import MONTH, parquet_bytes, put_partition
 from worker.contract import layout
@@ -161,44 +157,6 @@ def test_one_month_in_depth(client: httpx.Client, catalog: CatalogService, store
     assert body["footer"]["anomalies"] == {"missing-bands": 2}
     assert body["rowGroups"]["number"] == 1
     assert body["download"] == {"url": "/partitions/202402/data?prefix=a/b", "expiresAt": None}
-
-
-@one_database
-def test_the_file_is_served_from_a_directory(
-    client: httpx.Client, catalog: CatalogService, store: Store, sessions: Sessions
-) -> None:
-    """The download is the file, whole or a range of it, under a name of its own; 404 once it was removed."""
-    put_partition(store, prefix="a/b")
-    catalog.refresh(sessions)
-    key = layout.partition_key("a/b", MONTH)
-    url = client.get("/partitions/202402", params={"prefix": "a/b"}).json()["download"]["url"]
-    reply = client.get(url)
-    assert reply.content == store.get(key)
-    assert reply.headers["content-disposition"] == 'attachment; filename="a-b-202402.parquet"'
-    assert pq.read_table(io.BytesIO(reply.content)).num_rows == 50
-    tail = client.get(url, headers={"Range": "bytes=-4"})
-    assert (tail.status_code, tail.content) == (206, b"PAR1")
-    store.delete(key)
-    assert client.get(url).status_code == 404
-
-
-@one_database
-def test_the_file_is_linked_in_a_bucket(
-    client: httpx.Client, catalog: CatalogService, duck: Engine, s3_root: str, sessions: Sessions
-) -> None:
-    """In a bucket the link is signed, works without any key, and ends after a quarter of an hour."""
-    catalog.archive = store = open_store(s3_root)
-    put_partition(store)
-    catalog.refresh(sessions)
-    body = client.get("/partitions/202402").json()
-    assert body["path"].startswith("s3://")
-    assert body["download"]["expiresAt"]
-    assert "X-Amz-Expires=900" in urlsplit(body["download"]["url"]).query or "Expires=" in body["download"]["url"]
-    whole = store.get(layout.partition_key("hls-data", MONTH))
-    assert httpx.get(body["download"]["url"]).content == whole
-    redirection = client.get("/partitions/202402/data")
-    assert redirection.status_code == 307
-    assert httpx.get(redirection.headers["location"]).content == whole
 
 
 @one_database

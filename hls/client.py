@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import quote
@@ -42,8 +43,9 @@ class Client:
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 30) -> None:
         self.url = url.rstrip("/")
-        _require_address(self.url)
-        self._http = httpx.Client(base_url=self.url, headers=_headers(key), timeout=timeout)
+        # A proxy, which the environment may name, knows nothing of this machine's own ports.
+        is_here = _is_loopback(_host(self.url))
+        self._http = httpx.Client(base_url=self.url, headers=_headers(key), timeout=timeout, trust_env=not is_here)
 
     def __enter__(self) -> Self:
         return self
@@ -210,11 +212,20 @@ class Client:
         return content
 
 
-def _require_address(url: str) -> None:
+def _host(url: str) -> str:
     try:
-        httpx.URL(url).host.encode("idna")
+        host = httpx.URL(url).host
+        host.encode("idna")
     except (httpx.InvalidURL, UnicodeError) as error:
         raise BadConfig(f"{url!r} is no address of a service ({error}): write it as http://HOST:PORT.") from error
+    return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _headers(key: str | None) -> dict[str, str]:

@@ -137,6 +137,15 @@ def test_faults_say_what_to_do(hls: Callable[..., Any], locked_url: str) -> None
         assert "Traceback" not in ended.err
 
 
+def test_no_proxy_is_asked_for_this_machine(hls: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that the environment names leads to the world, and not to a service on this machine."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert hls("jobs").code == 0
+
+
 @pytest.mark.usefixtures("operator")
 def test_keys(hls: Callable[..., Any]) -> None:
     """An operator makes a key, alone on the standard output; it works, may not rule, and is refused once revoked.

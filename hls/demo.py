@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -18,8 +19,9 @@ from hls.processes import server
 
 MONTH = "202401"
 CALIFORNIA = [-124.7, 32.5, -114.1, 42.0]
-ITEMS_PER_MONTH = 60_000  # in the whole world; the box holds about a hundredth
 FOLDER = Path("data/demo")
+_NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
+"""For the workers: the source is on this machine, whatever proxy leads to the world."""
 
 QUERY = """\
 SELECT collection, count(*) AS items, round(avg("eo:cloud_cover"), 1) AS mean_cloud_cover,
@@ -37,22 +39,36 @@ EPILOGUE = """
 The archive as a page: http://127.0.0.1:8000/, the API: http://127.0.0.1:8000/docs
 """
 
+STAYS = """
+The service stays at {url}, with the generated catalogue as its source. Ctrl-C ends both.
 
-def main(*, stay: bool = False, port: int = 0) -> int:
-    """Run the demo; 0 if the job succeeded. With `stay` the service goes on until Ctrl-C."""
+The archive as a page: {url}/
+The API: {url}/docs
+[bold]In another terminal:[/bold]
+  export HLS_URL={url}
+  .venv/bin/hls submit 202402 --bbox=-124.7,32.5,-114.1,42.0 --wait
+  .venv/bin/hls partitions
+"""
+
+
+def main(*, stay: bool, port: int, items: int) -> int:
+    """Run the demo; 0 if the job succeeded. With `stay` the service goes on until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers are stopped
     console = Console()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    with server(
-        "sample", "--port", "0", "--items-per-month", str(ITEMS_PER_MONTH), log=FOLDER / "sample.log"
-    ) as source:
+    with server("sample", "--port", "0", "--items-per-month", str(items), log=FOLDER / "sample.log") as source:
         console.print(f"A generated HLS catalogue answers as a STAC API at {source}")
-        environment = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": str(port), "STAC_API_URL": source}
+        environment = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": str(port), "STAC_API_URL": source, **_NO_PROXY}
         with server("api", log=FOLDER / "service.log", environment=environment) as service, Client(service) as client:
             console.print(f"The service listens at {service}")
             code = _demonstrate(console, client)
             if stay:
-                _stay(console, service)
+                console.print(STAYS.format(url=service), highlight=False, soft_wrap=True)
+                with contextlib.suppress(KeyboardInterrupt):
+                    threading.Event().wait()
+            elif code == 0:
+                console.print(EPILOGUE, highlight=False)
             return code
 
 
@@ -69,15 +85,7 @@ def _demonstrate(console: Console, client: Client) -> int:
     query = QUERY.format(path=_here(partition["path"]))
     console.print(f"\nThe file that was written, asked with DuckDB:\n\n{query}\n", highlight=False, soft_wrap=True)
     print(duckdb.sql(query))  # noqa: T201  DuckDB draws its own table
-    console.print(EPILOGUE, highlight=False)
     return 0
-
-
-def _stay(console: Console, service: str) -> None:
-    console.print(f"The service stays at {service}, with the generated catalogue as its source. Ctrl-C ends both.")
-    console.print(f"In another terminal: export HLS_URL={service}; hls submit 202402 --wait", soft_wrap=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
 
 
 def _wait_until_ready(client: Client) -> None:
@@ -133,7 +141,3 @@ def _statistics(partition: PartitionDetailOut) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(main())

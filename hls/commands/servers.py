@@ -28,13 +28,16 @@ def serve(
 def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Leave the service running afterwards, to try it.")] = False,
     port: Annotated[int, typer.Option(help="Port of the service; 0 takes a free one.")] = 0,
+    items: Annotated[
+        int, typer.Option(min=100, help="Items a month of the generated catalogue, in the whole world.")
+    ] = 60_000,  # the box of the demo holds about a hundredth
 ) -> None:
     """Run the main job from end to end on generated data: source, service, worker, a query."""
     _insist_on("sample", "The generated catalogue is not installed here. `make install` in the checkout installs it.")
     _insist_on("duckdb", "DuckDB is not installed here. `make install` in the checkout installs it.")
     from hls import demo as story
 
-    raise typer.Exit(story.main(stay=stay, port=port))
+    raise typer.Exit(story.main(stay=stay, port=port, items=items))
 
 
 def _insist_on(module: str, message: str) -> None:

@@ -59,6 +59,13 @@ def move(session: Session, job: Job, state: JobState, *, actor: str, reason: str
     return True
 
 
+def explain_wait(session: Session, reason: str) -> None:
+    """Tell every job that is not submitted yet why it waits; words alone, which disturb no change of the row."""
+    waiting = col(Job.state) == JobState.PENDING
+    other = or_(col(Job.native_reason).is_(None), col(Job.native_reason) != reason)
+    session.connection().execute(update(Job).where(waiting, other).values(native_reason=reason))
+
+
 def note(session: Session, job: Job, *, actor: str, reason: str, before: JobState | None) -> None:
     """Record an event; with `before` equal to the job's state it is one that changed none."""
     session.add(JobEvent(job_id=job.id, at=now(), from_state=before, to_state=job.state, actor=actor, reason=reason))

@@ -5,6 +5,7 @@ submission may have happened: the run is then looked up by its name, and sent ag
 """
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlmodel import Session
@@ -22,38 +23,63 @@ from api.jobs.states import JobState
 from api.reconciler.cancel import forbid_publication, publication
 from api.reconciler.context import ACTOR, Context, Decide, log, logger, passed_over
 from api.reconciler.doubles import best, stop_doubles, under_way
+from storage import StorageError
 from worker.contract.documents import Decision
 from worker.contract.exits import REMEDY, FailureCode
 from worker.contract.job import RunParams
 from worker.contract.logs import JOB_ID
 
 
+class LookUpFailed(Exception):
+    """Nobody can tell now what became of the submission."""
+
+
 def submit_pending(context: Context) -> None:
-    """Submit what is pending, oldest first, until the executor asks for a pause."""
-    for page in context.sweep(JobState.PENDING):
+    """End what was cancelled before it was sent, then submit what is pending, oldest first, until a call fails.
+
+    What cannot be looked up holds back nothing else. Why it pauses is kept for every job that waits.
+    """
+    _end_cancelled(context)
+    looks_up = True
+    for job in _pending(context):
+        try:
+            if job.submitting_since is None:
+                _send(context, job)
+            elif looks_up:
+                _look_up(context, job)
+        except (LookUpFailed, StorageError) as error:
+            looks_up = False  # once more would take as long
+            logger.warning("looking up pauses: %s", error, extra={"action": "submit", JOB_ID: job.id})
+        except (Throttled, ExecutorUnavailable, SubmissionUncertain) as error:
+            logger.warning("submission pauses: %s", error, extra={"action": "submit", JOB_ID: job.id})
+            with context.session() as session:
+                jobs.explain_wait(session, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
+            passed_over(job, "submit", error)
+
+
+def _pending(context: Context, *, cancelling: bool = False) -> Iterator[Job]:
+    for page in context.sweep(JobState.PENDING, cancelling=cancelling):
         for job in page:
             if not context.goes_on():
                 return
-            try:
-                _advance(context, job)
-            except (Throttled, ExecutorUnavailable) as error:
-                logger.warning("submission pauses: %s", error, extra={"action": "submit", JOB_ID: job.id})
-                return
-            except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
-                passed_over(job, "submit", error)
+            yield job
 
 
-def _advance(context: Context, job: Job) -> None:
-    if job.submitting_since is not None:
-        _look_up(context, job)
-    elif job.cancel_requested_at is not None:
-        _end_unsubmitted(context, job)
-    else:
-        _send(context, job)
+def _end_cancelled(context: Context) -> None:
+    for job in _pending(context, cancelling=True):
+        if job.submitting_since is None:
+            _end_unsubmitted(context, job)
 
 
 def _send(context: Context, job: Job) -> None:
-    """Mark, submit, record. Raises `Throttled` and `ExecutorUnavailable`, with the mark as it was before."""
+    """Mark, submit, record.
+
+    Raises:
+        Throttled, ExecutorUnavailable: not sent, and the mark is as it was before.
+        SubmissionUncertain: the mark stands.
+    """
     mark = db.now()
     with context.session() as session:
         row = session.merge(job, load=False)
@@ -63,18 +89,15 @@ def _send(context: Context, job: Job) -> None:
         return
     try:
         submission = context.executor.submit(_run_params(context, job))
-    except (Throttled, ExecutorUnavailable) as error:
+    except (Throttled, ExecutorUnavailable):
         # A submission before this one may have arrived all the same, and goes on being looked for.
         before = {"submitting_since": job.submitting_since, "submissions": job.submissions}
-        values = {"native_reason": str(error), **before}
-        context.settle(job.id, _while_marked(mark, lambda session, row: jobs.change(session, row, **values)))
+        context.settle(job.id, _while_marked(mark, lambda session, row: jobs.change(session, row, **before)))
         raise
     except SubmissionRefused as error:
         # Should a submission before this one have arrived, its run must not publish for a job that failed.
         if job.submissions == 0 or not _follow_publisher(context, job, forbid_publication(context, job)):
             _refuse(context, job, mark, error)
-    except SubmissionUncertain as error:
-        log(f"submission is uncertain: {error}", job, action="submit", level=logging.WARNING)
     else:
         adopt(context, job, submission.ref, submission.definition, reason=f"submitted to {context.executor.name}")
 
@@ -115,7 +138,11 @@ def adopt(context: Context, job: Job, ref: str, definition: str | None, *, reaso
 
 
 def _look_up(context: Context, job: Job) -> None:
-    runs = context.executor.find(job.run_name)
+    """Raises `LookUpFailed`, and what `_send` does."""
+    try:
+        runs = context.executor.find(job.run_name)
+    except ExecutorUnavailable as error:
+        raise LookUpFailed(str(error)) from error
     if runs:
         chosen = best(runs)
         adopt(context, job, chosen.ref, chosen.definition, reason="found the submission by its name")

@@ -8,8 +8,10 @@ import pytest
 from api import db
 from api.executors.base import ExecutorUnavailable, RunState, SubmissionRefused, Throttled
 from api.executors.memory import MemoryExecutor
+from api.jobs.schemas import JobOut
 from api.jobs.states import JobState
 from api.reconciler.submit import submit_pending
+from storage import StorageError
 from worker.contract import layout
 from worker.contract.logs import JOB_ID
 
@@ -41,10 +43,33 @@ def test_a_throttled_job_stays_pending_and_says_why(hand: Any, executor: MemoryE
     assert executor.submitted == {}
     assert hand.job(first).submitting_since is None
     assert "too many requests" in hand.job(first).native_reason
-    assert hand.job(second).native_reason is None
+    assert "too many requests" in hand.job(second).native_reason
     hand.turn()
     assert [params.job_id for params in executor.submitted.values()] == [first, second]
     assert hand.job(first).native_reason is None or "too many" not in hand.job(first).native_reason
+
+
+@pytest.mark.parametrize("fault", ["throttled", "away", "uncertain"])
+def test_every_pending_job_says_why_it_waits(hand: Any, executor: MemoryExecutor, fault: str) -> None:
+    """One call fails and the pass pauses, so that a Batch that hangs is waited for once; each job's body has the
+    reason, also of one that arrives later, until it is sent."""
+    first, second = hand.put("202401"), hand.put("202402")
+    executor.throttle(2 * (fault == "throttled"))
+    executor.lose_submissions(2 * (fault == "uncertain"))
+    executor.outage = "closed for repair" if fault == "away" else None
+    words = {"throttled": "too many requests", "away": "closed for repair", "uncertain": "no reply, as ordered"}[fault]
+    patient = hand.wait(lookup=60)
+    patient.turn()
+    assert words in JobOut.of(hand.job(second)).message
+    assert (hand.job(first).submitting_since is not None) == (fault == "uncertain")
+    assert hand.job(second).submitting_since is None
+    third = hand.put("202403")
+    patient.turn()
+    assert words in JobOut.of(hand.job(third)).message
+    executor.outage = None
+    hand.turn(2)
+    assert [hand.job(job_id).state for job_id in (first, second, third)] == [JobState.SUBMITTED] * 3
+    assert [hand.job(job_id).native_reason for job_id in (first, second, third)] == [None] * 3
 
 
 def test_an_executor_that_is_away_is_waited_for(hand: Any, executor: MemoryExecutor) -> None:
@@ -335,6 +360,52 @@ def test_a_second_submission_that_does_not_happen_forgets_nothing(
     hand.wait(lookup=60).turn(2)
     assert executor.terminated == {"run-1": "cancelled by ada"}
     assert b'"cancel"' in hand.store.get(layout.decision_key(job_id))
+
+
+@pytest.mark.parametrize("fault", ["list", "archive"])
+def test_a_look_up_that_fails_holds_back_no_other_job(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Two uncertain submissions stand first and nobody can tell what became of them: what came later is sent, and one
+    failure is enough to know that."""
+    uncertain = [hand.put("202401"), hand.put("202402")]
+    for job_id in uncertain:
+        hand.change(job_id, submitting_since=db.now(), submissions=1)
+    later, asked = hand.put("202403"), []
+
+    def away(name: str) -> None:
+        asked.append(name)
+        raise (ExecutorUnavailable if fault == "list" else StorageError)("away")
+
+    monkeypatch.setattr(executor, "find", away) if fault == "list" else monkeypatch.setattr(hand.store, "get", away)
+    hand.turn()
+    assert hand.job(later).state is JobState.SUBMITTED
+    assert [hand.job(job_id).state for job_id in uncertain] == [JobState.PENDING] * 2
+    assert len(asked) == 1
+    monkeypatch.undo()
+    hand.turn()
+    assert len(executor.submitted) == 3
+
+
+def test_a_cancelled_job_ends_while_others_are_throttled(
+    hand: Any, executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for while its submission was under way, which did not happen; an older job still pauses each pass."""
+    job_id = hand.put("202402")
+    submit = executor.submit
+
+    def cancelled_meanwhile(params: Any) -> Any:
+        hand.cancel(job_id)
+        return submit(params)
+
+    executor.throttle(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "submit", cancelled_meanwhile)
+        hand.turn()
+    older = hand.put("202401")
+    hand.change(older, created_at=hand.job(job_id).created_at - timedelta(hours=1))
+    hand.turn()
+    assert hand.job(job_id).state is JobState.CANCELLED
 
 
 def test_one_job_that_cannot_be_submitted_does_not_stop_the_others(

@@ -1,10 +1,10 @@
 """A client for the service's REST API."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -24,6 +24,8 @@ from hls.models import (
     RefreshOut,
 )
 from hls.operations import Operation
+
+T = TypeVar("T")
 
 ENDED = frozenset(("succeeded", "failed", "cancelled"))
 _PAGE = 100
@@ -108,13 +110,18 @@ class Client:
         """The lines after those of the page that gave `token`, from the beginning without one."""
         return cast(LogsOut, self._call(ops.READ_LOGS, job_id, query=_given({"token": token})))
 
-    def log_lines(self, job_id: str, *, follow: bool = False, every: float = 1) -> Iterator[LogLineOut]:
-        """The lines of the job's log; with `follow` until the job has ended, waiting `every` seconds between looks."""
+    def log_lines(
+        self, job_id: str, *, follow: bool = False, every: float = 1, patience: float = 0
+    ) -> Iterator[LogLineOut]:
+        """The lines of the job's log; with `follow` until the job has ended, waiting `every` seconds between looks.
+
+        A service that is away for less than `patience` seconds is waited for.
+        """
         token, seen = None, 0
         while True:
-            is_over = not follow or self.job(job_id)["status"] in ENDED
+            is_over = not follow or _patiently(self.job, job_id, every=every, patience=patience)["status"] in ENDED
             while True:
-                page = self.log_page(job_id, token)
+                page = _patiently(self.log_page, job_id, token, every=every, patience=patience)
                 seen = seen if seen <= len(page["lines"]) else 0  # a new attempt begins a log of its own
                 yield from page["lines"][seen:]
                 seen = len(page["lines"])  # the last page is read again until another one follows it
@@ -167,16 +174,8 @@ class Client:
 
         A service that is away for less than `patience` seconds, as while it is restarted, is waited for.
         """
-        seen_at = time.monotonic()
         while True:
-            try:
-                job = self.job(job_id)
-            except Fault as fault:
-                if not _is_away(fault) or time.monotonic() - seen_at > patience:
-                    raise
-                time.sleep(max(every, getattr(fault, "retry_after", None) or 0))
-                continue
-            seen_at = time.monotonic()
+            job = _patiently(self.job, job_id, every=every, patience=patience)
             yield job
             if job["status"] in ENDED:
                 return
@@ -238,6 +237,18 @@ def _headers(key: str | None) -> dict[str, str]:
 
 def _given(wishes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wishes.items() if value is not None and value != []}
+
+
+def _patiently(ask: Callable[..., T], *arguments: str | None, every: float, patience: float) -> T:
+    """What is answered, once it is: a service that is away is asked again for `patience` seconds."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return ask(*arguments)
+        except Fault as fault:
+            if not _is_away(fault) or time.monotonic() > until:
+                raise
+            time.sleep(max(every, getattr(fault, "retry_after", None) or 0))
 
 
 def _is_away(fault: Fault) -> bool:

@@ -43,7 +43,7 @@ def logs(
     with client_of(context) as client:
         is_empty = True
         try:
-            for line in client.log_lines(job_id, follow=follow):
+            for line in client.log_lines(job_id, follow=follow, patience=PATIENCE if follow else 0):
                 is_empty = False
                 output.log_line(line["at"], line["text"], as_json=as_json)
         except KeyboardInterrupt:

@@ -7,10 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
@@ -123,10 +124,11 @@ def test_a_terminal_gets_a_bar_and_colours(environment: dict[str, str]) -> None:
 
 
 class _Job(BaseHTTPRequestHandler):
-    """Answers with a job that has succeeded."""
+    """Answers with a job that has succeeded, and its log."""
 
     def do_GET(self) -> None:
-        body = json.dumps({"id": "x", "status": "succeeded"}).encode()
+        log = {"lines": [{"at": None, "text": "one"}], "nextToken": None, "reason": None}
+        body = json.dumps(log if self.path.endswith("/logs") else {"id": "x", "status": "succeeded"}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -136,20 +138,30 @@ class _Job(BaseHTTPRequestHandler):
         pass
 
 
-def test_watching_outlives_a_restart() -> None:
-    """While the service is away, as when it is restarted, a patient watcher waits for it; an impatient one says so."""
+LOOKS: dict[str, Callable[[Client, float], Any]] = {
+    "watch": lambda client, patience: next(client.watch("x", every=0.01, patience=patience))["status"],
+    "logs": lambda client, patience: [
+        line["text"] for line in client.log_lines("x", follow=True, every=0.01, patience=patience)
+    ],
+}
+
+
+@pytest.mark.parametrize(("look", "seen"), [("watch", "succeeded"), ("logs", ["one"])])
+def test_following_outlives_a_restart(look: str, seen: Any) -> None:
+    """While the service is away, as when it is restarted, a patient follower waits for it; an impatient one says so."""
     with HTTPServer(("127.0.0.1", 0), _Job, bind_and_activate=False) as service:
         service.server_bind()  # not listening yet, so that a caller is refused
         url = f"http://127.0.0.1:{service.server_port}"
         with Client(url) as client, pytest.raises(Unreachable, match="hls serve"):
-            next(client.watch("x", every=0.01))
+            LOOKS[look](client, 0)
         with Client(url) as client, ThreadPoolExecutor(1) as pool:
-            watched = pool.submit(lambda: next(client.watch("x", every=0.01, patience=60)))
+            watched = pool.submit(LOOKS[look], client, 60)
             with pytest.raises(TimeoutError):
                 watched.result(0.2)
             service.server_activate()
-            service.handle_request()
-            assert watched.result(30)["status"] == "succeeded"
+            for _ in range(2 if look == "logs" else 1):
+                service.handle_request()
+            assert watched.result(30) == seen
 
 
 def _read(screen: int) -> bytes:

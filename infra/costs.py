@@ -35,9 +35,12 @@ HOURS_A_MONTH = 730
 GIB = 1024**3
 
 
+PRICED = "June 2025"
+
+
 @dataclass(frozen=True)
 class Prices:
-    """List prices in US dollars, us-east-1, June 2025. Spot prices move from hour to hour: this one is a typical one."""
+    """List prices in US dollars, us-east-1, as of `PRICED`. Spot prices move from hour to hour: this one is a typical one."""
 
     machine_spot_hour: float = 0.038  # m5.large, which holds one job
     machine_on_demand_hour: float = 0.096
@@ -50,18 +53,21 @@ class Prices:
     fargate_vcpu_hour: float = 0.04048
     fargate_gib_hour: float = 0.004445
     balancer_hour: float = 0.0225
+    balancer_unit_hour: float = 0.008  # LCU: 25 new connections a second, or 1 GB an hour
     database_hour: float = 0.016  # db.t4g.micro, one zone
     database_gib_month: float = 0.115
     secret_month: float = 0.40
     alarm_month: float = 0.10
     metric_month: float = 0.30
+    log_gib: float = 0.50  # taken in; what is kept for 30 days is a fraction of it
+    image_gib_month: float = 0.10
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured, and the sizes of the stacks."""
+    """What was measured or, where it says so, is assumed; and the sizes of the stacks."""
 
-    items_per_second: float = 133  # what the source allows: 100 items a page, 4 pages in flight, 3 s a page
+    items_per_second: float = 133  # assumed of the source: see RATE
     wire_bytes: int = 750  # of an item of the current shape, in a page of 100 that is sent by gzip
     parquet_bytes: int = 530  # of an item in a partition
     objects_a_run: int = 70  # two for each staged day, and what marks the end
@@ -73,6 +79,18 @@ class Measures:
     secrets: int = 2
     alarms: int = 7
     metrics: int = 3
+    balancer_units: float = 0.1  # assumed: a handful of users
+    addresses: int = 2  # of the balancer, one in each zone, where it has a certificate and so is on the internet
+    logs_gib: float = 0.5  # assumed: a line for each request, health checks and flow logs among them
+    images_gib: float = 0.3  # both, compressed; each release that is kept adds as much
+
+
+RATE = (
+    "assumed: 100 items a page, which is the most that CMR-STAC gives, about 3 s a page, and 4 pages in flight, with "
+    "which the worker begins; a job's progress tells yours, and `make bench-harvest` that the worker itself is many "
+    "times faster"
+)
+"""Where the default of `items_per_second` comes from."""
 
 
 def harvest(items: int, runs: int, prices: Prices, measures: Measures, *, spot: bool = True) -> float:
@@ -94,12 +112,13 @@ def always_on(prices: Prices, measures: Measures) -> dict[str, float]:
     task = measures.vcpu * prices.fargate_vcpu_hour + measures.memory_gib * prices.fargate_gib_hour
     return {
         "NAT gateway and its address": HOURS_A_MONTH * (prices.nat_hour + prices.address_hour),
-        "load balancer": HOURS_A_MONTH * prices.balancer_hour,
+        "load balancer": HOURS_A_MONTH * (prices.balancer_hour + measures.balancer_units * prices.balancer_unit_hour),
         "one task": HOURS_A_MONTH * task,
         "database": HOURS_A_MONTH * prices.database_hour + measures.database_gib * prices.database_gib_month,
         "secrets, alarms and their metrics": measures.secrets * prices.secret_month
         + measures.alarms * prices.alarm_month
         + measures.metrics * prices.metric_month,
+        "logs and images": measures.logs_gib * prices.log_gib + measures.images_gib * prices.image_gib_month,
     }
 
 
@@ -107,7 +126,11 @@ def table(prices: Prices, measures: Measures) -> str:
     """The cost sheet in Markdown."""
     everything, year = sum(GRANULES.values()), GRANULES[LAST_WHOLE_YEAR]
     months = 12 * len(GRANULES) - 3 - 7  # from April of the first year to May of the last
-    lines = ["| what | items | machine hours | Spot | on demand |", "|---|---:|---:|---:|---:|"]
+    rate, whence = measures.items_per_second, "given"
+    if rate == Measures.items_per_second:
+        whence = RATE
+    lines = [f"List prices of us-east-1, {PRICED}. {rate:g} items a second ({whence}).", ""]
+    lines += ["| what | items | machine hours | Spot | on demand |", "|---|---:|---:|---:|---:|"]
     for name, items, runs in (
         ("the largest month", LARGEST_MONTH, 1),
         (f"a year's upkeep, each month {measures.harvests} times", year * measures.harvests, 12 * measures.harvests),
@@ -121,6 +144,8 @@ def table(prices: Prices, measures: Measures) -> str:
     lines += [f"| {name} | ${dollars:,.2f} |" for name, dollars in parts.items()]
     lines.append(f"| the whole archive in the bucket | ${storage(everything, prices, measures):,.2f} |")
     lines.append(f"| **together** | **${sum(parts.values()) + storage(everything, prices, measures):,.2f}** |")
+    public = HOURS_A_MONTH * measures.addresses * prices.address_hour
+    lines.append(f"| with a certificate, for the balancer's {measures.addresses} public addresses | + ${public:,.2f} |")
     return "\n".join(lines)
 
 

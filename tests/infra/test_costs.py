@@ -47,8 +47,26 @@ def test_what_is_always_on_is_what_the_template_has(default: Variant) -> None:
     assert len(service.of_type("AWS::CloudWatch::Alarm")) == measures.alarms
     assert len(service.of_type("AWS::Logs::MetricFilter")) == measures.metrics
     assert len(service.of_type("AWS::SecretsManager::Secret")) == measures.secrets
+    zones = {str(subnet["AvailabilityZone"]) for subnet in default.batch.of_type("AWS::EC2::Subnet")}
+    assert len(zones) == measures.addresses
     disk = default.batch.only("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["BlockDeviceMappings"][0]["Ebs"]
     assert disk["VolumeSize"] == measures.machine_disk_gib
+
+
+def test_the_sheet_says_where_its_inputs_come_from() -> None:
+    """The date of the prices and that the rate is assumed, or given."""
+    sheet = costs.table(Prices(), Measures())
+    assert "us-east-1, June 2025" in sheet
+    assert "133 items a second (assumed: 100 items a page" in sheet
+    assert "50 items a second (given)" in costs.table(Prices(), Measures(items_per_second=50))
+
+
+def test_the_always_on_part_is_its_parts() -> None:
+    """By hand: the balancer with its units, logs, images, and what a certificate adds."""
+    parts = costs.always_on(Prices(), Measures())
+    assert parts["load balancer"] == pytest.approx(730 * (0.0225 + 0.1 * 0.008))
+    assert parts["logs and images"] == pytest.approx(0.5 * 0.5 + 0.3 * 0.1)
+    assert "public addresses | + $7.30 |" in costs.table(Prices(), Measures())
 
 
 def test_prices_and_rate_are_inputs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,8 @@ def behind(
 
     def made(network: str, **changes: object) -> httpx.Client:
         monkeypatch.setenv("FORWARDED_ALLOW_IPS", network)
-        values = {**settings.model_dump(), "reconcile": False, "api_key": KEY, **changes}
-        return serve(create_app(Settings(**values), executor=executor))
+        values = {"reconcile": False, "api_key": KEY, **changes}
+        return serve(create_app(Settings(**settings.model_dump() | values), executor=executor))
 
     return made
 
@@ -57,7 +57,12 @@ def test_readiness_is_never_refused(behind: Behind, executor: MemoryExecutor, mo
     """However often it is asked for, the balancer gets its answer; what the service stands on is asked once a second."""
     asked: list[str] = []
     check = executor.check
-    monkeypatch.setattr(executor, "check", lambda: asked.append("executor") or check())
+
+    def checked() -> None:
+        asked.append("executor")
+        check()
+
+    monkeypatch.setattr(executor, "check", checked)
     monkeypatch.setattr(probes, "KEPT_SECONDS", 60)
     client = behind("127.0.0.0/8", requests_per_minute=3)
     threads = [Thread(target=client.get, args=("/readyz",)) for _ in range(10)]

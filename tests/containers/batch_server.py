@@ -61,8 +61,13 @@ def detailed(self: Job) -> dict[str, Any]:
     return _details(self) | {name: properties(self)[name] for name in SHOWN}
 
 
-ContainerCollection.run = started
-Job.__init__, Job._get_container_property, Job._container_details = initialised, told, detailed
+for kind, name, better in (
+    (ContainerCollection, "run", started),
+    (Job, "__init__", initialised),
+    (Job, "_get_container_property", told),
+    (Job, "_container_details", detailed),
+):
+    setattr(kind, name, better)
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 """How a job ends once its run has: by what the archive holds first, and by what the executor says only then."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,16 +9,17 @@ from typing import Any, Self
 from pydantic import ValidationError
 from sqlmodel import Session
 
+from api import db
 from api.executors.base import ExecutorError, RunState, RunStatus, printable
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
-from api.reconciler.cancel import ACCEPTED, TOO_LATE, settle_cancel
+from api.reconciler.cancel import ACCEPTED, TOO_LATE, forbid_publication, settle_cancel
 from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger, state_under_way
 from api.reconciler.doubles import best, stop_doubles, under_way
 from api.reconciler.progress import progress_of
 from storage import NotFound
-from worker.contract import layout
+from worker.contract import compute, layout
 from worker.contract.documents import Decision
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
 from worker.contract.logs import JOB_ID
@@ -84,7 +86,11 @@ def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) ->
         _finish(context, job, JobState.CANCELLED, actor, ending.what, _facts(context, job, status))
     elif _is_published(context, job):
         _succeed(context, job, ending, status, "its partition is there, without a result")
-    elif not _follow_double(context, job, ending):
+    elif _follow_double(context, job, ending) or _may_still_publish(context, job, ending):
+        return
+    elif context.store.head(layout.result_key(job.id)) is not None:  # a double has ended since the first look
+        end(context, job, ending, status)
+    else:
         facts = _facts(context, job, status)
         message = ending.message(context.executor.name, facts["log_tail"] or [])
         failure = {"failure_code": ending.code or FailureCode.APP, "failure_message": message}
@@ -111,6 +117,26 @@ def _is_published(context: Context, job: Job) -> bool:
         return False
     with context.session() as session:
         return context.catalog.register(session, job.prefix, job.request.month, job.id) == job.id
+
+
+def _may_still_publish(context: Context, job: Job, ending: Ending) -> bool:
+    """Whether a run that nobody sees, lost or a double, has decided to publish and may be at it; else none may any more."""
+    lost = ending.code is FailureCode.LOST
+    if not lost and job.submissions <= 1:
+        return False
+    standing = forbid_publication(context, job)
+    if standing is not None and (lost or standing.run != job.run_ref):
+        return db.now() - standing.at < compute.TIMEOUT
+    if lost:
+        _stop_lost(context, job)
+    return False
+
+
+def _stop_lost(context: Context, job: Job) -> None:
+    try:
+        context.executor.terminate(job.run_ref or "", "the service has given it up as lost")
+    except ExecutorError as error:
+        log(f"the lost run cannot be stopped: {error}", job, action="lost", level=logging.WARNING)
 
 
 def _cancel_holds(context: Context, job: Job) -> bool:

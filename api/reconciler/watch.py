@@ -42,6 +42,10 @@ def _missing(context: Context, job: Job) -> None:
         log("the executor does not know the run", job, action="missing")
         context.settle(job.id, lambda session, row: jobs.change(session, row, missing_since=db.now()))
     elif db.now() - job.missing_since >= context.timings.lost:
+        listed = [run for run in context.executor.find(job.run_name) if run.ref == job.run_ref]
+        if listed:
+            _observe(context, job, listed[0])
+            return
         what = f"The executor has not known the run {job.run_ref} since {job.missing_since:%Y-%m-%d %H:%M:%S} UTC"
         end(context, job, Ending(code=FailureCode.LOST, what=what), None)
 

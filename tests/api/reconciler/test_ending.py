@@ -17,7 +17,8 @@ from api.jobs.schemas import JobOut
 from api.jobs.states import JobState
 from storage import StorageError
 from tests.api.catalog.partition_files import put_partition
-from worker.contract import layout
+from worker.contract import compute, layout
+from worker.contract.documents import Decision
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
 from worker.contract.month import Month
 
@@ -237,6 +238,75 @@ def test_a_lost_run_with_a_result_has_succeeded(hand: Any, executor: MemoryExecu
     executor.vanish("run-1")
     hand.write_result(running)
     hand.turn(2)
+    assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def _forgotten(executor: MemoryExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by its ref the run is not known, though it goes on."""
+    monkeypatch.setattr(executor, "poll", lambda _refs: {})
+
+
+def test_a_run_that_is_still_listed_is_not_lost(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not known by its ref and found by its name: it is followed by what the list says, to its end."""
+    _forgotten(executor, monkeypatch)
+    hand.turn(4)
+    assert hand.job(running).state is JobState.RUNNING
+    executor.fail("run-1", ExitCode.INCOMPLETE)
+    hand.turn(2)
+    assert hand.job(running).failure_code == "INCOMPLETE"
+
+
+def test_a_lost_run_must_not_publish(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should it be under way all the same: the decision forbids it to publish, and it is asked to stop."""
+    _forgotten(executor, monkeypatch)
+    monkeypatch.setattr(executor, "find", lambda _name: [])
+    hand.turn(2)
+    assert hand.job(running).failure_code == "LOST"
+    assert json.loads(hand.store.get(layout.decision_key(running)))["action"] == "cancel"
+    assert list(executor.terminated) == ["run-1"]
+
+
+def test_a_lost_run_that_decided_to_publish_is_waited_for(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """It may be at its last write: it succeeds with its result, and is lost once no attempt can last any longer."""
+    hand.decide(running, "run-1")
+    executor.vanish("run-1")
+    hand.turn(3)
+    assert hand.job(running).state is JobState.RUNNING
+    old = Decision(action="publish", run="run-1", at=db.now() - compute.TIMEOUT)
+    hand.store.put(layout.decision_key(running), old.to_json())
+    hand.turn()
+    assert hand.job(running).failure_code == "LOST"
+
+
+def test_a_double_that_succeeds_between_two_looks(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result was not there, then the double ended, and no list shows it as under way: the job has succeeded."""
+    find = executor.find
+
+    def slow(name: str) -> Any:
+        hand.write_result(running)
+        return find(name)
+
+    executor.fail("run-1", ExitCode.CANCELLED)
+    monkeypatch.setattr(executor, "find", slow)
+    hand.turn()
+    assert hand.job(running).state is JobState.SUCCEEDED
+
+
+def test_a_double_that_nobody_lists_is_waited_for(hand: Any, executor: MemoryExecutor, running: str) -> None:
+    """It was submitted twice and the other run has decided to publish: what it makes of that ends the job."""
+    hand.change(running, submissions=2)
+    hand.decide(running, "run-2")
+    executor.fail("run-1", ExitCode.CANCELLED)
+    hand.turn(2)
+    assert hand.job(running).state is JobState.RUNNING
+    hand.write_result(running)
+    hand.turn()
     assert hand.job(running).state is JobState.SUCCEEDED
 
 

@@ -6,17 +6,18 @@ from api import db
 from api.access.callers import FormSubmitter, Visitor
 from api.catalog import store, views
 from api.catalog.routes import DatasetPrefix
-from api.catalog.schemas import LookOut, PartitionDetailOut, PartitionOut, month_url
+from api.catalog.schemas import DatasetOut, LookOut, PartitionDetailOut, PartitionOut, month_url
 from api.catalog.service import CatalogService
 from api.db import Transaction
 from api.jobs import store as jobs
 from api.jobs.schemas import JobOut
 from api.jobs.states import ENDS, JobState
 from api.pages.charts import cloud_chart, days_chart
-from api.pages.heat import STATES, heat_maps
+from api.pages.heat import heat_maps
 from api.pages.places import map_of
-from api.pages.render import month_address, page, see, sign_in_first
+from api.pages.render import may_submit, month_address, page, see, sign_in_first
 from api.pages.snippets import snippets
+from api.pages.words import STATES, meaning
 from worker.contract import layout
 from worker.contract.month import YearMonth
 
@@ -39,7 +40,7 @@ def home(request: Request, session: Transaction, visitor: Visitor) -> Response:
         request,
         "home.html",
         caller=visitor,
-        maps=heat_maps(rows, now=now),
+        maps=heat_maps(rows, store.datasets(session), now=now, may_submit=may_submit(visitor)),
         words=STATES,
         active=[JobOut.of(job) for job in active],
         look=LookOut.of(store.last_refresh(session)),
@@ -58,7 +59,8 @@ def month(
     if visitor is None:
         return sign_in_first(request)
     catalog: CatalogService = request.app.state.catalog
-    view, row = views.month(session, prefix, year_month, now=db.now())
+    now = db.now()
+    view, row = views.month(session, prefix, year_month, now=now)
     summary = PartitionOut.of(view, catalog.archive).model_dump()
     download = {"url": month_url(prefix, year_month, "/data"), "expires_at": None}
     partition = PartitionDetailOut(**summary, **(row.detail or {}), download=download)
@@ -68,7 +70,9 @@ def month(
         "month.html",
         caller=visitor,
         month=partition,
+        dataset=DatasetOut.of(prefix, store.dataset(session, prefix)),
         words=STATES,
+        meaning=meaning(partition, now=now),
         days=days_chart(partition.days) if partition.days_present and partition.days else None,
         clouds=cloud_chart(clouds) if clouds and any(part.items for part in clouds) else None,
         places=map_of(partition.places) if partition.places else None,

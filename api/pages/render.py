@@ -1,7 +1,7 @@
 """From a template to a reply: escaped, compressed, and forbidden to load anything that is not ours."""
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from api.access import sessions
-from api.access.callers import Caller
+from api.access.callers import Caller, Scope
 from api.access.credentials import COOKIE
 from api.pages import assets
 from worker.contract.month import Month
@@ -32,9 +32,13 @@ def page(
     **context: Any,
 ) -> Response:
     """An HTML page; `caller` is who is greeted, None where somebody has yet to sign in."""
-    settings = request.app.state.settings
     text = _ENVIRONMENT.get_template(template).render(
-        visitor=caller, asks_for_keys=request.app.state.access.was_guarded, archive=settings.destination, **context
+        visitor=caller,
+        may_submit=may_submit(caller),
+        asks_for_keys=request.app.state.access.was_guarded,
+        sign_in=_sign_in(request),
+        archive=request.app.state.settings.destination,
+        **context,
     )
     body = text.encode(errors="replace")  # a form may hold halves of characters
     sent = {"Content-Security-Policy": CONTENT_SECURITY, "Cache-Control": "no-store", "Vary": "Accept-Encoding, Cookie"}
@@ -50,13 +54,25 @@ def see(url: str) -> Response:
     return RedirectResponse(url, status_code=303)
 
 
+def may_submit(caller: Caller | None) -> bool:
+    """Whether the pages offer what asks for work."""
+    return caller is not None and caller.scope.covers(Scope.SUBMIT)
+
+
 def sign_in_first(request: Request) -> Response:
     """To the form, and back here afterwards."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    response = see(f"/sign-in?{urlencode({'next': here})}")
+    response = see(_sign_in(request))
     if COOKIE in request.cookies:
         sessions.clear_cookie(response)  # it stands for nothing any more, and would count as a wrong key
     return response
+
+
+def _sign_in(request: Request) -> str:
+    """The address of the form that leads back here; what was not asked for with GET has no way back."""
+    if request.method != "GET" or request.url.path == "/sign-in":
+        return "/sign-in"
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/sign-in?{urlencode({'next': here})}"
 
 
 def month_address(prefix: str, year_month: str) -> str:
@@ -101,6 +117,11 @@ def degrees(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def box(edges: Iterable[float]) -> str:
+    """The four edges exactly, as the form takes them."""
+    return ", ".join(f"{edge:g}" if float(f"{edge:g}") == edge else repr(edge) for edge in edges)
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("api.pages"),
@@ -110,7 +131,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "size": size, "short": short, "moment": moment, "degrees": degrees}
-    made.filters |= {"month_name": month_name}
+    made.filters |= {"month_name": month_name, "box": box}
     made.globals |= {"asset": assets.url, "month_address": month_address}
     return made
 

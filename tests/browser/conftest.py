@@ -19,6 +19,8 @@ from hls.processes import server
 from storage.local import LocalStore
 from tests.api.catalog.partition_files import put_partition
 from worker.contract import layout
+from worker.contract.collections import COLLECTIONS
+from worker.contract.documents import DatasetBinding
 from worker.contract.month import FIRST_MONTH, Month
 
 MONTHS = 158
@@ -111,6 +113,8 @@ def _fill(archive: Path) -> None:
         lag = {60: -10, 61: -3, 100: 5, 157: 6}.get(index, 40)
         told: dict[str, Any] = {"matched": None, "complete": None} if index in (70, 71, 72) else {}
         put_partition(store, items, month=month, seed=index, harvested_at=month.end + timedelta(days=lag), **told)
+    for prefix, box in (("hls-data", None), ("hls-california", (-124.7, 32.5, -114.1, 42.0))):
+        store.put(layout.dataset_key(prefix), DatasetBinding(bbox=box, collections=COLLECTIONS).to_json())
     for month in list(Month.span(Month(2024, 1), Month(2024, 6))):
         put_partition(store, 30, month=month, prefix="hls-california", seed=3)
 
@@ -148,6 +152,14 @@ def source_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A generated HLS catalogue that answers as a STAC API."""
     log = tmp_path_factory.mktemp("source") / "log"
     with server("sample", "--port", "0", "--items-per-month", "20000", log=log) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def slow_source_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same, and it thinks for a second over each answer."""
+    log = tmp_path_factory.mktemp("slow-source") / "log"
+    with server("sample", "--port", "0", "--fault", "latency:seconds=1", log=log) as url:
         yield url
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -16,6 +17,13 @@ _LONG = 120_000
 def service_url(source_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service that harvests the generated catalogue."""
     with serving(tmp_path_factory.mktemp("jobs"), STAC_API_URL=source_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def slow_url(slow_source_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service whose source takes its time."""
+    with serving(tmp_path_factory.mktemp("slow"), STAC_API_URL=slow_source_url) as url:
         yield url
 
 
@@ -56,6 +64,26 @@ def test_from_the_form_to_success(service_url: str, look: Look, pictures: Path) 
     expect(page.get_by_role("heading", level=1)).to_have_text("January 2024")
     assert violations(page) == []
     page.screenshot(path=pictures / "month-harvested.png", full_page=True)
+
+
+def test_the_archive_is_followed(slow_url: str, look: Look, pictures: Path) -> None:
+    """A month that is at work stands so in the heat map, first of all, and gets its file there without a reload."""
+    wish = {"yearMonth": "202405", "prefix": "followed", "bbox": [-123, 36, -120, 39]}
+    job = httpx.post(f"{slow_url}/jobs", json=wish)
+    for scheme in ("light", "dark"):
+        page = look(slow_url, color_scheme=scheme)
+        cell = page.get_by_role("link", name="May 2024: ")
+        expect(cell).to_have_class("s-running")
+        assert violations(page) == []
+    expect(page.get_by_role("heading", level=2).first).to_have_text("At work")
+    expect(page.locator(".jobs a")).to_have_attribute("href", f"/ui/jobs/{job.json()['id']}")
+    page.screenshot(path=pictures / "archive-running.png")
+    page.evaluate("window.stays = true")
+    cell.focus()
+    expect(cell).not_to_have_class("s-running", timeout=_LONG)
+    expect(cell).to_be_focused()
+    expect(page.get_by_role("heading", name="At work")).to_have_count(0)
+    assert page.evaluate("window.stays")
 
 
 def test_a_box_is_drawn(service_url: str, look: Look, pictures: Path) -> None:

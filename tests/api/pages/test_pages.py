@@ -4,8 +4,9 @@ import gzip
 import html
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +24,7 @@ from api.pages.render import short, size
 from api.settings import Settings
 from storage.local import LocalStore
 from tests.api.catalog.partition_files import MONTH, put_partition
+from worker.contract import layout
 from worker.contract.month import Month
 
 Serve = Callable[..., httpx.Client]
@@ -71,9 +73,62 @@ def test_the_archive_at_a_glance(client: httpx.Client) -> None:
     page = client.get("/")
     assert page.status_code == 200
     assert 'href="/ui/months/202402?prefix=hls-data"' in page.text
-    assert 'title="February 2024: ready, 60 items"' in page.text
+    assert 'aria-label="February 2024: ready, 60 items"' in page.text
     assert "yearMonth=202403&amp;prefix=hls-data" in page.text
     assert "1 ready complete, and harvested" in words(page)
+    assert "Bound to no box and no collections." in words(page)
+
+
+def test_page_and_api_count_the_same_months(archive: LocalStore, months: Months) -> None:
+    """Months from the first with a file to the last count, missing ones between too; those around them are only offered."""
+    for month in (Month(2023, 11), Month(2024, 2)):
+        put_partition(archive, 5, month=month)
+    client = months(Month(2023, 11), Month(2024, 2))
+    listed = client.get("/partitions").json()["totals"]["states"]
+    page = client.get("/")
+    assert "2 of 4" in words(page)
+    for state, count in listed.items():
+        assert page.text.count(f'<a class="s-{state}"') == count
+        assert f"{count} {state}" in words(page)
+    assert 'aria-label="October 2023: ask for it"' in page.text
+    assert 'aria-label="March 2013: ask for it"' not in page.text
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "meaning"),
+    [
+        ({"harvested_at": datetime(2024, 2, 20, tzinfo=UTC)}, "partial", "harvested before the month was over"),
+        ({"complete": False, "matched": 1234}, "partial", "the source stated 1,234 items"),
+        ({"foreign": True}, "partial", "written by another program, 25 days without items"),
+        ({"complete": None, "matched": None}, "unknown", "harvested from a source that states no count"),
+    ],
+)
+def test_a_state_says_which_case_it_is(
+    told: dict[str, Any], state: str, meaning: str, archive: LocalStore, months: Months
+) -> None:
+    """A state of several meanings tells the one of this month, in the heat map and on its page."""
+    put_partition(archive, 5, **told)
+    client = months(MONTH)
+    assert f'aria-label="February 2024: {state}, 5 items; {meaning}"' in client.get("/").text
+    assert f"{state} {meaning}." in words(client.get("/ui/months/202402"))
+
+
+def test_a_whole_file_of_another_program(archive: LocalStore, months: Months) -> None:
+    """It was not harvested, so nothing is said of a source."""
+    put_partition(archive, 900, foreign=True)
+    page = words(months(MONTH).get("/ui/months/202402"))
+    assert "unknown written by another program, which does not say how many items there should be." in page
+    assert "states no count" not in page
+
+
+def test_a_file_that_cannot_be_read(archive: LocalStore, months: Months) -> None:
+    """The page says why, offers the harvest first, and tells nothing of what it does not know."""
+    archive.put(layout.partition_key("hls-data", MONTH), b"PAR1, but no Parquet")
+    page = months(MONTH).get("/ui/months/202402")
+    assert 'class="button" href="/ui/submit?yearMonth=202402&amp;prefix=hls-data"' in page.text
+    assert "Download the file as it is" in words(page)
+    for odd in ("Written by", "Items from", "Anomalies", "\u2013"):
+        assert odd not in words(page)
 
 
 def test_an_empty_archive_says_what_to_do(quiet_client: httpx.Client) -> None:
@@ -216,22 +271,26 @@ def test_signing_in_leads_nowhere_else(target: str, tmp_path: Path, serve: Serve
 
 
 def test_public_reads_and_small_keys(tmp_path: Path, serve: Serve) -> None:
-    """Where everybody may read, pages need no key but changes do; a key that may only read is told so on a page."""
+    """Where everybody may read, pages need no key but changes do; a key that may only read is offered no change."""
     settings = Settings(data_dir=tmp_path, api_key=KEY, public_reads=True, reconcile=False)
     app = create_app(settings, executor=MemoryExecutor())
     client = serve(app)
     page = client.get("/")
     assert page.status_code == 200
     assert "Sign in" in words(page)
+    assert 'href="/sign-in?next=%2Fui%2Fjobs%3Fstatus%3Dfailed"' in client.get("/ui/jobs?status=failed").text
     assert client.post("/ui/refresh").status_code == 403
     with Session(app.state.engine) as session, session.begin():
         _, key = keys.create_key(
             session, name="reader", scope=Scope.READ, actor="test", expires_at=db.now() + timedelta(hours=1)
         )
     client.post("/sign-in", data={"key": key})
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/").text)
-    assert found
-    refused = client.post("/ui/refresh", data={"csrf_token": found[1]})
+    for path in ("/", "/ui/jobs"):
+        page = client.get(path)
+        assert "reader Sign out" in words(page)
+        assert "/ui/submit" not in page.text
+    assert "reader may look, and not ask for work. Sign in with another key ." in words(client.get("/ui/submit"))
+    refused = client.post("/ui/refresh")
     assert refused.status_code == 403
     assert "needs the scope submit" in words(refused)
 

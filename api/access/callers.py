@@ -37,6 +37,7 @@ Given = Annotated[Credentials, Depends(credentials)]
 def _identified(request: Request, given: Credentials) -> Caller:
     access: Access = request.app.state.access
     caller = access.identify(given)
+    request.state.caller = caller  # for the page of an error
     access.count(caller, given.address)
     return caller
 

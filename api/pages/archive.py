@@ -15,6 +15,7 @@ from api.jobs.states import ENDS, JobState
 from api.pages.charts import cloud_chart, days_chart
 from api.pages.heat import heat_maps
 from api.pages.places import map_of
+from api.pages.problems import PageRoute
 from api.pages.render import may_submit, month_address, page, see, sign_in_first
 from api.pages.snippets import snippets
 from api.pages.words import STATES, meaning
@@ -24,7 +25,7 @@ from worker.contract.month import YearMonth
 _ACTIVE = tuple(state for state in JobState if state not in ENDS)
 _ACTIVE_SHOWN = 10
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/")

@@ -13,12 +13,13 @@ from api.jobs.models import Job
 from api.jobs.schemas import EventOut, JobOut, LogLineOut
 from api.jobs.states import JobState
 from api.pages.logs import Tails
+from api.pages.problems import PageRoute
 from api.pages.render import page, see, sign_in_first
 from worker.contract.exits import REMEDY
 
 _PAGE = 50
 
-router = APIRouter(prefix="/ui/jobs", include_in_schema=False)
+router = APIRouter(prefix="/ui/jobs", include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("")

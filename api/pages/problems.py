@@ -1,13 +1,15 @@
 """The API's errors, in its own words, for somebody who looks at a page."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from api.access.callers import Caller
-from api.errors import MEDIA_TYPE, Problem, Unauthorized
+from api.errors import MEDIA_TYPE, Problem, Unauthorized, unexpected
 from api.pages.render import page, sign_in_first
 
 Handler = Callable[[Request, Exception], Any]
@@ -18,6 +20,23 @@ def install(app: FastAPI) -> None:
     for kind, handler in list(app.exception_handlers.items()):
         if isinstance(kind, type) and handler is not None:
             app.add_exception_handler(kind, _as_page(handler))
+
+
+class PageRoute(APIRoute):
+    """A page whose unexpected faults are told by a page too; those that the app knows have their handlers."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        served = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                return await served(request)
+            except Exception as error:
+                if any(kind in request.app.exception_handlers for kind in type(error).__mro__):
+                    raise
+                return await run_in_threadpool(page_of, request, unexpected(error))
+
+        return handler
 
 
 def is_page(request: Request) -> bool:
@@ -51,8 +70,9 @@ def _as_page(handler: Any) -> Handler:
     return answer
 
 
-def page_of(request: Request, reply: Response, caller: Caller | None = None) -> Response:
-    """The page of a problem."""
+def page_of(request: Request, reply: Response) -> Response:
+    """The page of a problem, for who was told apart before it came up."""
+    caller: Caller | None = getattr(request.state, "caller", None)
     headers = {name: value for name, value in reply.headers.items() if name in ("retry-after", "allow")}
     problem = json.loads(bytes(reply.body))
     return page(request, "problem.html", caller=caller, status=reply.status_code, headers=headers, problem=problem)

@@ -8,10 +8,10 @@ from api.access import sessions
 from api.access.callers import Counted, Visitor
 from api.access.errors import TooManyRequests, TooManyWrongKeys
 from api.errors import Unauthorized
-from api.pages.problems import said
+from api.pages.problems import PageRoute, said
 from api.pages.render import page, see
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/sign-in")

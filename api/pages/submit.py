@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import ValidationError
 
-from api.access.callers import FormSubmitter, Visitor
+from api.access.callers import FormRequires, Given, Scope, Visitor
 from api.db import Transaction
 from api.errors import Problem, field_faults
 from api.jobs import service
-from api.pages.problems import faults_by_field, said
+from api.pages.problems import PageRoute, faults_by_field, said
 from api.pages.render import page, see, sign_in_first
 from worker.contract import layout
 from worker.contract.collections import COLLECTIONS
@@ -18,7 +18,7 @@ from worker.contract.job import JobParams
 
 EDGES = ("west", "south", "east", "north")
 
-router = APIRouter(prefix="/ui/submit", include_in_schema=False)
+router = APIRouter(prefix="/ui/submit", include_in_schema=False, route_class=PageRoute)
 
 
 @dataclass
@@ -64,7 +64,8 @@ def ask(
 def submit(
     request: Request,
     session: Transaction,
-    caller: FormSubmitter,
+    visitor: Visitor,
+    given: Given,
     year_month: Annotated[str, Form(alias="yearMonth")] = "",
     west: Annotated[str, Form()] = "",
     south: Annotated[str, Form()] = "",
@@ -73,12 +74,16 @@ def submit(
     prefix: Annotated[str, Form()] = "",
     collections: Annotated[list[str] | None, Form()] = None,
     allow_shrink: Annotated[bool, Form(alias="allowShrink")] = False,
+    csrf_token: Annotated[str, Form()] = "",
 ) -> Response:
     """Record the job, as `POST /jobs` does, or show the form again with what is wrong beside each field."""
+    if visitor is None:
+        return sign_in_first(request)
     box = {"west": west, "south": south, "east": east, "north": north}
     wish = Wish(year_month, box, prefix, collections or [], allow_shrink)
     state = request.app.state
     try:
+        caller = FormRequires(Scope.SUBMIT).admit(request, given, csrf_token)
         params = JobParams.model_validate(wish.to_request())
         job, _ = service.put_job(
             session,
@@ -89,10 +94,10 @@ def submit(
         )
     except ValidationError as error:
         faults = faults_by_field({"errors": field_faults(error.errors())})
-        return _form(request, caller, wish, status=422, faults=faults)
+        return _form(request, visitor, wish, status=422, faults=faults)
     except Problem as error:
         session.rollback()
-        return _form(request, caller, wish, status=error.status, problem=said(error))
+        return _form(request, visitor, wish, status=error.status, problem=said(error))
     return see(f"/ui/jobs/{job.id}")
 
 

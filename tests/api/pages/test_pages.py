@@ -263,6 +263,48 @@ def test_with_keys_one_signs_in(tmp_path: Path, serve: Serve) -> None:
     assert client.get("/").status_code == 303
 
 
+def test_a_refused_form_is_shown_again(tmp_path: Path, serve: Serve) -> None:
+    """A token of another session: what was typed stays, and sent again with the page's own token it is taken."""
+    client = serve(create_app(Settings(data_dir=tmp_path, api_key=KEY, reconcile=False), executor=MemoryExecutor()))
+    client.post("/sign-in", data={"key": KEY})
+    wish = {"yearMonth": "202401", "west": "-124.75", "collections": "HLSL30_2.0"}
+    refused = client.post("/ui/submit", data=wish | {"csrf_token": "of another session"})
+    assert refused.status_code == 403
+    assert "Reload the page and try again" in words(refused)
+    assert 'value="202401"' in refused.text
+    assert 'value="-124.75"' in refused.text
+    found = re.search(r'name="csrf_token" value="([^"]+)"', refused.text)
+    assert found
+    assert client.post("/ui/submit", data={"yearMonth": "202401", "csrf_token": found[1]}).status_code == 422
+    sent = client.post("/ui/submit", data=wish | {"west": "", "csrf_token": found[1]})
+    assert sent.status_code == 303
+
+
+def test_errors_know_who_is_signed_in(tmp_path: Path, serve: Serve) -> None:
+    """Who is signed in is not asked to sign in by the page of an error."""
+    client = serve(create_app(Settings(data_dir=tmp_path, api_key=KEY, reconcile=False), executor=MemoryExecutor()))
+    client.post("/sign-in", data={"key": KEY})
+    for path, status in (("/ui/jobs/0123456789abcdef", 404), ("/ui/months/202402", 404), ("/ui/months/1", 422)):
+        page = client.get(path)
+        assert page.status_code == status
+        assert "Sign in" not in words(page)
+        assert "operator Sign out" in words(page)
+
+
+def test_a_fault_of_our_own_is_told_by_a_page(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error says on a page that it happened and under which id; the API says the same as JSON."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError("a secret of the house")
+
+    monkeypatch.setattr("api.catalog.views.months", broken)
+    page, told = client.get("/"), client.get("/partitions").json()
+    assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert told["detail"] in words(page)
+    assert f"Request {page.headers['x-request-id']}" in words(page)
+    assert "secret" not in page.text
+
+
 @pytest.mark.parametrize("target", ["//elsewhere.test", "https://elsewhere.test", "/\\elsewhere.test", "x", "/\t/x"])
 def test_signing_in_leads_nowhere_else(target: str, tmp_path: Path, serve: Serve) -> None:
     """An address of another host is not followed."""
@@ -293,6 +335,7 @@ def test_public_reads_and_small_keys(tmp_path: Path, serve: Serve) -> None:
     refused = client.post("/ui/refresh")
     assert refused.status_code == 403
     assert "needs the scope submit" in words(refused)
+    assert "Sign in with another key" in words(refused)
 
 
 def test_the_outline_is_the_samples_map() -> None:

@@ -1,15 +1,14 @@
 """The `hls` command."""
 
 import sys
-from typing import Annotated
 
 import typer
 
 from hls import output
 from hls.commands import jobs, keys, partitions, servers, submit, watch
-from hls.config import DEFAULT_URL, FILE_VARIABLE, KEY_VARIABLE, URL_VARIABLE, config_path
+from hls.config import FILE_VARIABLE, config_path
 from hls.faults import MEANING, ExitCode, Fault
-from hls.session import Session
+from hls.session import Key, Session, Url, of_service
 
 _CODES = "\n".join(f"{int(code):>4}  {meaning}" for code, meaning in MEANING.items())
 
@@ -21,9 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command()(servers.serve)
+app.command()(servers.demo)
 for _command in (
-    servers.serve,
-    servers.demo,
     submit.submit,
     jobs.jobs,
     jobs.job,
@@ -35,23 +34,12 @@ for _command in (
     partitions.partition,
     partitions.refresh,
 ):
-    app.command()(_command)
+    app.command()(of_service(_command))
 app.add_typer(keys.app, name="keys")
 
 
 @app.callback()
-def _options(
-    context: typer.Context,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            help=f"The service ({URL_VARIABLE}, or `url` in the configuration file); {DEFAULT_URL} otherwise."
-        ),
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help=f"Key to send ({KEY_VARIABLE}, or `key` in the configuration file).")
-    ] = None,
-) -> None:
+def _options(context: typer.Context, url: Url = None, key: Key = None) -> None:
     context.obj = Session(url, key)
 
 

@@ -22,6 +22,7 @@ from hls.models import (
     PartitionDetailOut,
     PartitionsOut,
     RefreshOut,
+    Scope,
 )
 from hls.operations import Operation
 
@@ -159,7 +160,7 @@ class Client:
         """Ask for a look at the archive."""
         return cast(RefreshOut, self._call(ops.REFRESH))
 
-    def create_key(self, name: str, scope: str, expires_at: str | None = None) -> NewKeyOut:
+    def create_key(self, name: str, scope: Scope, expires_at: str | None = None) -> NewKeyOut:
         body = {"name": name, "scope": scope, **_given({"expiresAt": expires_at})}
         return cast(NewKeyOut, self._call(ops.CREATE_KEY, body=body))
 

@@ -7,15 +7,20 @@ import typer
 
 from hls import output
 from hls.commands.advice import next_step
-from hls.models import JobOut
-from hls.session import JobId, JobIds, Json, Quiet, client_of, each, finish
+from hls.models import JobOut, JobStatus
+from hls.session import JobId, JobIds, Json, Quiet, client_of, each, finish, words_like, words_of
 
 _COLUMNS = ("id", "month", "prefix", "status", "days", "items", "created", "message")
 
 
 def jobs(
     context: typer.Context,
-    status: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATE", help=f"{words_of(JobStatus)}; may be repeated.", autocompletion=words_like(JobStatus)
+        ),
+    ] = None,
     month: Annotated[str | None, typer.Option(help="Only jobs of this month, as YYYYMM.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Only jobs of this dataset.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,

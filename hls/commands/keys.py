@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from hls import output
-from hls.models import KeyOut
-from hls.session import Json, client_of, each, finish
+from hls.models import KeyOut, Scope
+from hls.session import Json, client_of, each, finish, of_service
 
 _COLUMNS = ("id", "name", "scope", "created", "expires", "last used", "revoked")
 
@@ -15,10 +15,11 @@ app = typer.Typer(help="Make, list and revoke keys; needs an operator's key.", n
 
 
 @app.command()
+@of_service
 def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Whose key it is; stands in the history of jobs.")],
-    scope: Annotated[str, typer.Option(help="read, submit (and cancel and retry) or admin (and keys).")] = "read",
+    scope: Annotated[Scope, typer.Option(help="read, submit (and cancel and retry) or admin (and keys).")] = "read",
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never otherwise.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -34,6 +35,7 @@ def create(
 
 
 @app.command("list")
+@of_service
 def list_keys(context: typer.Context, as_json: Json = False) -> None:
     """List every key that was made, newest first."""
     with client_of(context) as client:
@@ -54,6 +56,7 @@ def list_keys(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
+@of_service
 def revoke(
     context: typer.Context,
     key_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of keys, as `hls keys list` shows them.")],

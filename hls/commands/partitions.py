@@ -8,13 +8,12 @@ import typer
 
 from hls import output
 from hls.client import Client
-from hls.models import PartitionDetailOut, PartitionOut, PartitionsOut
-from hls.session import Json, Month, client_of
+from hls.models import MonthState, PartitionDetailOut, PartitionOut, PartitionsOut
+from hls.session import Json, Month, client_of, words_like, words_of
 
 _COLUMNS = ("month", "state", "items", "matched", "complete", "days", "size", "harvested", "prefix")
 WORLD = "hls-data"
 """The dataset without a box."""
-_STATES = "ready, unknown, partial, stale, unreadable, running or missing"
 
 
 def partitions(
@@ -24,7 +23,12 @@ def partitions(
         str | None, typer.Option("--from", help="First month, as YYYYMM; those without a file are shown.")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last month, as YYYYMM.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help=f"Only months that are {_STATES}; may be repeated.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATE", help=f"{words_of(MonthState)}; may be repeated.", autocompletion=words_like(MonthState)
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write the months alone, for `hls submit`.")] = False,
     as_json: Json = False,
 ) -> None:

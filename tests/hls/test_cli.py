@@ -3,14 +3,18 @@
 import json
 import re
 import socket
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from hls import cli
 from hls.client import Client
 from hls.faults import MEANING, ExitCode
+from hls.models import MonthState
 
+KEY = "the key of the operator"
 BOX = "--bbox=-124.7,32.5,-114.1,42.0"
 MONTHS = ("202001", "202003")
 
@@ -153,7 +157,7 @@ def test_keys(hls: Callable[..., Any]) -> None:
     made = hls("keys", "create", "ada", "--scope", "read", "--days", "2")
     assert made.code == 0, made
     key = made.out.strip()
-    (listed,) = json.loads(hls("keys", "list", "--json").out)
+    (listed,) = [each for each in json.loads(hls("keys", "list", "--json").out) if each["name"] == "ada"]
     assert (listed["name"], listed["scope"], key in str(listed)) == ("ada", "read", False)
     assert hls("--key", f"{key}\n", "jobs").code == 0, "as a file or a secret store may give it"
     refused = hls("--key", key, "submit", "202401")
@@ -164,6 +168,35 @@ def test_keys(hls: Callable[..., Any]) -> None:
     assert hls("--key", key, "jobs").code == ExitCode.KEY_REFUSED
     busy = next(ended for _ in range(40) if (ended := hls("jobs")).code)
     assert (busy.code, "Try again in" in busy.err) == (ExitCode.TRY_LATER, True), busy
+
+
+def test_the_service_may_be_named_behind_the_command(hls: Callable[..., Any], locked_url: str) -> None:
+    """Where people write it; what stands before the command holds where nothing stands behind it."""
+    assert hls("jobs", "--url", locked_url).code == ExitCode.KEY_REFUSED
+    assert hls("--url", "http://127.0.0.1:9", "keys", "list", "--url", locked_url, "--key", KEY).code == 0
+    assert hls("--url", locked_url, "jobs", "--key", KEY).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["ret"], ["retry"]),
+        (["jobs", "--status", "c"], ["cancelled"]),
+        (["partitions", "--state", ""], list(get_args(MonthState))),
+        (["keys", "create", "ada", "--scope", "s"], ["submit"]),
+    ],
+)
+def test_completion(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], offered: list[str]
+) -> None:
+    """The shell is told the commands, and the values of what has a few."""
+    monkeypatch.setenv("_HLS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(("hls", *words)))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    monkeypatch.setattr(sys, "argv", ["hls"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().out.split() == offered
 
 
 def test_every_exit_code_is_explained(hls: Callable[..., Any]) -> None:

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from api import docs, errors, health, metrics, pages
 from api.access.credentials import Access
 from api.access.gate import Gate
 from api.access.routes import router as keys_router
+from api.access.service import keep_operator
 from api.catalog.routes import router as catalog_router
 from api.executors.base import Executor
 from api.jobs.routes import router as jobs_router
@@ -30,6 +32,8 @@ def create_app(
     """
     settings = settings or load()
     parts = assemble(settings, executor=executor, store=store)
+    with Session(parts.engine) as session, session.begin():
+        keep_operator(session, is_set=settings.api_key is not None)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from api import db, migrate
 from api.access import service
-from api.access.errors import KeyNotFound
+from api.access.errors import KeyNotFound, KeyOfTheSetting
 from api.access.models import ApiKey
 from api.access.schemas import KeyRequest
 from api.access.scopes import Scope
@@ -75,6 +75,9 @@ def _revoke(session: Session, arguments: argparse.Namespace) -> int:
         row = service.revoke_key(session, arguments.id, actor=ACTOR)
     except KeyNotFound:
         sys.stderr.write(f"There is no key {arguments.id!r}; `python -m api keys list` shows those that there are.\n")
+        return 1
+    except KeyOfTheSetting as refusal:
+        sys.stderr.write(f"{refusal}\n")
         return 1
     sys.stdout.write(f"{_told(row)}\n")
     return 0

@@ -1,5 +1,7 @@
 """Who a request comes from: by key, by session, or nobody in particular."""
 
+import logging
+import time
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
@@ -12,18 +14,20 @@ from api.access import keys, service, store
 from api.access.errors import TooManyRequests, TooManyWrongKeys
 from api.access.known import Caller, Known
 from api.access.limits import MinuteLimit
-from api.access.models import ApiKey, ApiSession
+from api.access.models import OPERATOR, ApiKey, ApiSession
 from api.access.scopes import Scope
 from api.errors import Unauthorized
 from api.settings import Settings
 
-OPERATOR = "operator"
 ANYBODY = "anonymous"
 COOKIE = "hls_session"
 DEFAULT_REQUESTS_PER_MINUTE = 600
 REMEMBERED_SECONDS = 600
 """So long ago a key was right that is taken for right while the database does not answer."""
 _CSRF = "csrf"
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Access:
         self._requests = MinuteLimit(settings.requests_per_minute or DEFAULT_REQUESTS_PER_MINUTE)
         self._wrong_keys = MinuteLimit(settings.wrong_keys_per_minute)
         self._known = Known()
+        self._operator_due = 0.0
 
     def identify(self, given: Credentials) -> Caller:
         """Raises `Unauthorized`, `TooManyWrongKeys`."""
@@ -73,7 +78,8 @@ class Access:
     def by_key(self, key: str, address: str) -> Caller:
         """The caller with this key. Raises `Unauthorized`, and `TooManyWrongKeys` for who guesses."""
         if self._static is not None and keys.same(keys.digest(key), keys.digest(self._static.get_secret_value())):
-            return Caller(OPERATOR, Scope.ADMIN)
+            self._note_operator()
+            return Caller(OPERATOR, Scope.ADMIN, OPERATOR)
         if not self.is_guarded():
             return Caller(ANYBODY, Scope.ADMIN)
         digest = keys.digest(key)
@@ -135,7 +141,7 @@ class Access:
     def new_session(self, token: str, caller: Caller, row: ApiSession) -> ApiSession:
         """The row with what binds it to the caller's key."""
         row.key_id = caller.key_id
-        if caller.name == OPERATOR and caller.key_id is None and self._static is not None:
+        if caller.key_id == OPERATOR and self._static is not None:
             row.proof = keys.signed(token, self._static.get_secret_value())
         return row
 
@@ -152,14 +158,15 @@ class Access:
             if found is None or found.expires_at <= db.now():
                 return None
             csrf_token = keys.signed(token, _CSRF)
-            if found.key_id is not None:
+            if found.key_id not in (None, OPERATOR):
                 row = service.key_of_session(session, found.key_id)
                 return _caller(row, csrf_token) if row else None
         if self._static is None or not keys.same(
             found.proof or "", keys.signed(token, self._static.get_secret_value())
         ):
             return None
-        return Caller(OPERATOR, Scope.ADMIN, csrf_token=csrf_token)
+        self._note_operator()
+        return Caller(OPERATOR, Scope.ADMIN, OPERATOR, csrf_token)
 
     def _hit(self, name: str) -> None:
         if not self._requests.hit(name):
@@ -173,6 +180,18 @@ class Access:
             "Too many wrong keys or sessions came from this address. Wait, and check the key.",
             wait=self._wrong_keys.wait(address),
         )
+
+    def _note_operator(self) -> None:
+        """At most once a minute, and the key is as good where it cannot be written down."""
+        now = time.monotonic()
+        if now < self._operator_due:
+            return
+        self._operator_due = now + store.USE_WRITTEN_EVERY.total_seconds()
+        try:
+            with Session(self._engine) as session, session.begin():
+                service.note_operator(session)
+        except SQLAlchemyError as error:
+            logger.warning("use of the operator's key is not written down", extra={"action": "key"}, exc_info=error)
 
     def _check_known(self, digest: str, address: str) -> None:
         if digest not in self._known and self._wrong_keys.reached(address):

@@ -41,6 +41,13 @@ class KeyNotFound(Problem):
     slug = "key-not-found"
 
 
+class KeyOfTheSetting(Problem):
+    """The key is a setting, and ends with that."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "key-of-the-setting"
+
+
 class _TooOften(Problem):
     """The caller has to wait."""
 

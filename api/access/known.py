@@ -23,7 +23,7 @@ class Caller:
     @property
     def actor(self) -> str:
         """The name that jobs and events record."""
-        return f"{self.name} ({self.key_id})" if self.key_id else self.name
+        return f"{self.name} ({self.key_id})" if self.key_id not in (None, self.name) else self.name
 
 
 class Known:

@@ -13,6 +13,10 @@ _SCOPE = Enum(
 )
 
 
+OPERATOR = "operator"
+"""Id and name of the key that is a setting and not a row's secret."""
+
+
 class ApiKey(SQLModel, table=True):
     """A key. It is never deleted, so that its id goes on naming who did what."""
 
@@ -21,7 +25,7 @@ class ApiKey(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=12)
     name: str = Field(max_length=64)
     scope: Scope = Field(sa_column=Column(_SCOPE, nullable=False))
-    digest: str = Field(max_length=64, description="SHA-256 of the key", repr=False)
+    digest: str = Field(max_length=64, description="SHA-256 of the key; empty for the setting's", repr=False)
     created_at: datetime = Field(sa_type=UtcDateTime)
     created_by: str = Field(max_length=128)
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 
 from api.access import service
 from api.access.callers import Admin, Reader
-from api.access.errors import Forbidden, KeyNotFound, TooManyRequests
+from api.access.errors import Forbidden, KeyNotFound, KeyOfTheSetting, TooManyRequests
 from api.access.schemas import KeyOut, KeyRequest, KeysOut, NewKeyOut, WhoOut
 from api.db import Transaction
 from api.errors import BadRequest, BodyTooLarge, NotJson, Unauthorized, Unavailable, documented
@@ -45,7 +45,15 @@ def list_keys(session: Transaction, _: Admin) -> KeysOut:
     return KeysOut(keys=[KeyOut.of(row) for row in service.list_keys(session)])
 
 
-@router.delete("/keys/{key_id}", operation_id="revokeKey", summary="Revoke a key", responses=documented(KeyNotFound))
+@router.delete(
+    "/keys/{key_id}",
+    operation_id="revokeKey",
+    summary="Revoke a key",
+    responses=documented(KeyNotFound, KeyOfTheSetting),
+)
 def revoke_key(key_id: KeyId, session: Transaction, caller: Admin) -> KeyOut:
-    """The key is refused from now on, and sessions that were opened with it have ended."""
+    """The key is refused from now on, and sessions that were opened with it have ended.
+
+    Not so the operator's: that is a setting of the service.
+    """
     return KeyOut.of(service.revoke_key(session, key_id, actor=caller.actor))

@@ -74,5 +74,5 @@ class WhoOut(Out):
     """Who the service takes the caller for."""
 
     name: str = Field(description="The key's name; operator or anonymous otherwise")
-    key_id: str | None = Field(description="Id of the key; null for the operator's own, and without one")
+    key_id: str | None = Field(description="Id of the key; null without one")
     scope: Scope = Field(description="What the caller may do")

@@ -8,9 +8,10 @@ from sqlmodel import Session
 
 from api import db
 from api.access import keys, store
-from api.access.errors import KeyNotFound
-from api.access.models import ApiKey
+from api.access.errors import KeyNotFound, KeyOfTheSetting
+from api.access.models import OPERATOR, ApiKey
 from api.access.scopes import Scope
+from api.settings import ENV_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +36,43 @@ def create_key(
     return row, key
 
 
+def keep_operator(session: Session, *, is_set: bool) -> None:
+    """Bring the row of the setting's key in step with the setting, when the service starts.
+
+    The row has no digest: a secret of somebody's own choice is no 256 random bits, and could be guessed from one.
+    """
+    db.serialise(session, "operator-key")
+    row = store.key(session, OPERATOR)
+    if row is not None:
+        row.revoked_at = None if is_set else row.revoked_at or db.now()
+    elif is_set:
+        made_by = f"{ENV_PREFIX}API_KEY"
+        session.add(
+            ApiKey(id=OPERATOR, name=OPERATOR, scope=Scope.ADMIN, digest="", created_at=db.now(), created_by=made_by)
+        )
+
+
+def note_operator(session: Session) -> None:
+    """Write down that the setting's key was used."""
+    if row := store.key(session, OPERATOR):
+        store.note_use(session, row, db.now())
+
+
 def list_keys(session: Session) -> Sequence[ApiKey]:
     return store.keys(session)
 
 
 def revoke_key(session: Session, key_id: str, *, actor: str) -> ApiKey:
-    """End a key, and with it the sessions that signed in with it. Raises `KeyNotFound`."""
+    """End a key, and with it the sessions that signed in with it. Raises `KeyNotFound`, `KeyOfTheSetting`."""
     # PostgreSQL refuses some characters even in a question, so what cannot be an id is not asked for.
     row = store.key(session, key_id) if key_id.isalnum() and key_id.isascii() else None
     if row is None:
         raise KeyNotFound(f"There is no key {key_id!r}. GET /keys lists those that there are.")
     if row.revoked_at is None:
+        if row.id == OPERATOR:
+            raise KeyOfTheSetting(
+                f"This key is the setting {ENV_PREFIX}API_KEY: change that, and start the service again."
+            )
         row.revoked_at = db.now()
         session.flush()
         logger.info("key revoked", extra={"action": "key", "key": key_id, "who": actor})

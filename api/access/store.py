@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, update
 from sqlmodel import Session, col, select
 
-from api.access.models import ApiKey, ApiSession
+from api.access.models import OPERATOR, ApiKey, ApiSession
 
 USE_WRITTEN_EVERY = timedelta(minutes=1)
 
@@ -21,8 +21,8 @@ def keys(session: Session) -> Sequence[ApiKey]:
 
 
 def any_key(session: Session) -> bool:
-    """Whether a key was ever made."""
-    return session.exec(select(ApiKey.id).limit(1)).first() is not None
+    """Whether a key was ever made, beside the setting's."""
+    return session.exec(select(ApiKey.id).where(col(ApiKey.id) != OPERATOR).limit(1)).first() is not None
 
 
 def note_use(session: Session, row: ApiKey, now: datetime) -> None:

@@ -31,7 +31,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(client: httpx.Client, app: FastA
     assert re.fullmatch(rf"hls_{key['id']}_[0-9a-f]{{64}}", key["key"])
     secret = key["key"].rpartition("_")[2]
     listed = client.get("/keys", headers=OPERATOR)
-    assert [each["id"] for each in listed.json()["keys"]] == [key["id"]]
+    assert [each["id"] for each in listed.json()["keys"]] == [key["id"], "operator"]
     assert secret not in listed.text
     with Session(app.state.engine) as session:
         row = store.key(session, key["id"])
@@ -57,7 +57,7 @@ def test_a_key_works_in_either_header_until_it_is_revoked(client: httpx.Client) 
     assert client.delete(f"/keys/{key['id']}", headers=OPERATOR).json() == first
     for headers in (bearer(key["key"]), {"X-API-Key": key["key"]}):
         assert client.get("/jobs", headers=headers).status_code == 401
-    assert len(client.get("/keys", headers=OPERATOR).json()["keys"]) == 1
+    assert len(client.get("/keys", headers=OPERATOR).json()["keys"]) == 2
 
 
 def test_last_use_is_written_once_a_minute(client: httpx.Client, app: FastAPI) -> None:

@@ -10,8 +10,10 @@ from api.db import Transaction
 from api.executors.base import ExecutorError
 from api.jobs import cursor, service, store
 from api.jobs.models import Job
-from api.jobs.schemas import EventOut, JobOut, LogLineOut
+from api.jobs.schemas import EventOut, JobOut
 from api.jobs.states import JobState
+from api.pages import steps
+from api.pages.lines import Line, readable
 from api.pages.logs import Tails
 from api.pages.problems import PageRoute
 from api.pages.render import page, see, sign_in_first
@@ -40,7 +42,7 @@ def jobs(
         request,
         "jobs.html",
         caller=visitor,
-        jobs=[JobOut.of(job) for job in shown],
+        jobs=[(job, steps.brief(job)) for job in map(JobOut.of, shown)],
         counts=store.counts(session),
         chosen=status or [],
         states=list(JobState),
@@ -58,7 +60,6 @@ def job(job_id: str, request: Request, session: Transaction, visitor: Visitor) -
     db.let_go(session)
     lines, reason = _log(request, found)
     shown = JobOut.of(found)
-    remedy = REMEDY[shown.failure.code] if shown.failure else ""
     return page(
         request,
         "job.html",
@@ -67,8 +68,11 @@ def job(job_id: str, request: Request, session: Transaction, visitor: Visitor) -
         events=events,
         lines=lines,
         log_reason=reason,
-        cause=" ".join(shown.failure.message.replace(remedy, "").split()) if shown.failure else "",
-        remedy=remedy,
+        cause=steps.cause(shown),
+        remedy=REMEDY[shown.failure.code] if shown.failure else "",
+        step=steps.next_step(shown),
+        may_retry=steps.may_retry(shown),
+        left=steps.time_left(shown),
     )
 
 
@@ -93,13 +97,13 @@ def retry(job_id: str, request: Request, session: Transaction, caller: FormSubmi
     return see(f"/ui/jobs/{again.id}")
 
 
-def _log(request: Request, found: Job) -> tuple[list[LogLineOut], str | None]:
+def _log(request: Request, found: Job) -> tuple[list[Line], str | None]:
     """The last lines, and why there are none or not all."""
     if found.log_ref is None:
         return [], "The job never ran." if found.state.ended else "The job has not started yet."
     try:
         tails: Tails = request.app.state.tails
-        return [LogLineOut(at=line.at, text=line.text) for line in tails.last_lines(found.log_ref)], None
+        return [readable(line.text, line.at) for line in tails.last_lines(found.log_ref)], None
     except ExecutorError as error:
-        kept = [LogLineOut(at=None, text=text) for text in found.log_tail or []]
+        kept = [readable(text, None) for text in found.log_tail or []]
         return kept, f"The executor's log cannot be read ({error})."

@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -113,6 +113,19 @@ def moment(value: datetime | None) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if value else "\u2013"
 
 
+def clock(value: datetime) -> str:
+    return f"{value.astimezone(UTC):%H:%M:%S}"
+
+
+def duration(value: timedelta) -> str:
+    """In its largest unit that is not nought, and the next one while that matters."""
+    minutes = round(value.total_seconds() / 60)
+    if minutes < 1:
+        return "a minute"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
 def degrees(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
@@ -131,7 +144,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "size": size, "short": short, "moment": moment, "degrees": degrees}
-    made.filters |= {"month_name": month_name, "box": box}
+    made.filters |= {"month_name": month_name, "box": box, "clock": clock, "duration": duration}
     made.globals |= {"asset": assets.url, "month_address": month_address}
     return made
 

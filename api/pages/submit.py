@@ -1,7 +1,8 @@
 """The form that asks for a month, with a box that may be drawn on a map."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import ValidationError
@@ -31,6 +32,19 @@ class Wish:
     collections: list[str] = field(default_factory=lambda: list(COLLECTIONS))
     allow_shrink: bool = False
 
+    @classmethod
+    def of(cls, params: JobParams) -> Self:
+        """As somebody would have filled it in to ask for this."""
+        wish = cls(params.year_month, prefix=params.prefix)
+        wish.bind(params.bbox, params.collections)
+        return wish
+
+    def bind(self, bbox: Sequence[float] | None, collections: Iterable[str]) -> None:
+        """Fill in box and collections."""
+        self.collections = list(collections)
+        if bbox:
+            self.box = dict(zip(EDGES, map(degrees_exactly, bbox), strict=True))
+
     def to_request(self) -> dict[str, Any]:
         """The body that `POST /jobs` would have got; a part that was left empty is absent."""
         body: dict[str, Any] = {"yearMonth": self.year_month.strip(), "allowShrink": self.allow_shrink}
@@ -47,16 +61,20 @@ def ask(
     visitor: Visitor,
     year_month: Annotated[str, Query(alias="yearMonth")] = "",
     prefix: str = "",
+    like: str = "",
+    allow_shrink: Annotated[bool, Query(alias="allowShrink")] = False,
 ) -> Response:
-    """The form; for a dataset that is there already, filled in with what it is bound to."""
+    """The form; filled in like a job, or for a dataset that is there already with what that is bound to."""
     if visitor is None:
         return sign_in_first(request)
+    if like:
+        wish = Wish.of(service.get_job(session, like).request)
+        wish.allow_shrink = allow_shrink
+        return _form(request, visitor, wish)
     wish = Wish(year_month=year_month, prefix=prefix)
     bound = request.app.state.catalog.binding_of(session, prefix) if _may_be_bound(prefix) else None
     if bound is not None:
-        wish.collections = list(bound.collections)
-        if bound.bbox:
-            wish.box = dict(zip(EDGES, map(degrees_exactly, bound.bbox), strict=True))
+        wish.bind(bound.bbox, bound.collections)
     return _form(request, visitor, wish)
 
 

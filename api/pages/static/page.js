@@ -17,20 +17,29 @@ function renew(old, fresh) {
 }
 
 function renewChildren(old, fresh) {
-  const there = [...old.childNodes];
-  const wanted = [...fresh.childNodes];
-  wanted.forEach((node, index) => {
-    const at = there[index];
-    if (!at) old.append(node);
-    else if (isSame(at, node)) renew(at, node);
-    else at.replaceWith(node);
-  });
-  there.slice(wanted.length).forEach((node) => node.remove());
+  const named = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  let at = old.firstChild;
+  const pass = () => {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  };
+  for (const node of [...fresh.childNodes]) {
+    const found = node.id ? named.get(node.id) : at && isSame(at, node) && at;
+    if (found && found.isConnected) {
+      while (at && at !== found) pass();
+      renew(found, node);
+      at = found.nextSibling;
+    } else {
+      old.insertBefore(node, at);
+    }
+  }
+  while (at) pass();
 }
 
 // A form that does something else is another form: nobody shall press "cancel" and find it was "retry".
 function isSame(one, other) {
-  return one.nodeName === other.nodeName && one.id === other.id && (one.nodeName !== "FORM" || one.action === other.action);
+  return one.nodeName === other.nodeName && !one.id && (one.nodeName !== "FORM" || one.action === other.action);
 }
 
 // The lines that a log has gained go behind those that it had; fresh ones may begin later, where the log is long.

@@ -1,17 +1,28 @@
 """A job's page over plain HTTP: its log, what went wrong, and what can be done about it."""
 
+import html
+import json
+import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from sqlmodel import Session
 
+from api import db
 from api.app import create_app
 from api.executors.base import ExecutorUnavailable, LogLine
 from api.executors.memory import MemoryExecutor
 from api.jobs import service
+from api.jobs.schemas import JobOut
+from api.jobs.states import JobState
 from api.pages import logs
+from api.pages.lines import Line, readable
+from api.pages.steps import time_left
 from api.settings import Settings
+from worker.contract.documents import Progress
+from worker.contract.exits import REMEDY, FailureCode
 from worker.contract.job import JobParams
 
 PageOf = Callable[..., tuple[httpx.Client, str]]
@@ -44,7 +55,7 @@ def page_of(settings: Settings, serve: Callable[..., httpx.Client], executor: Lo
     def made(**columns: object) -> tuple[httpx.Client, str]:
         app = create_app(settings.model_copy(update={"reconcile": False}), executor=executor)
         with Session(app.state.engine) as session, session.begin():
-            params = JobParams(year_month="202401")
+            params = JobParams(year_month="202401", prefix="west", bbox=(-124.7, 32.5, -114.1, 42))
             job, _ = service.put_job(session, params, actor="test", binding_of=lambda *_: None)
             for name, value in columns.items():
                 setattr(job, name, value)
@@ -75,3 +86,88 @@ def test_many_pages_ask_for_a_log_once(page_of: PageOf, executor: LongLog, monke
     executor.is_away = False
     assert "line 11999" in client.get(path).text
     assert executor.asked == 3
+
+
+def _failed(code: FailureCode) -> dict[str, object]:
+    message = f"The worker ended with exit code 66: it has fewer. {REMEDY[code]} (memory: the worker exited with 66)"
+    attempt = {"started_at": None, "stopped_at": None, "exit_code": 66, "reason": "the worker exited with 66"}
+    return {
+        "state": JobState.FAILED,
+        "ended_at": db.now(),
+        "failure_code": code,
+        "failure_message": message,
+        "native_status": "FAILED",
+        "native_reason": "the worker exited with 66",
+        "attempts": [attempt],
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "leads_to", "is_retried"),
+    [
+        (FailureCode.WOULD_SHRINK, "Submit again, and allow fewer items", True),
+        (FailureCode.CONFLICT, "Submit again", True),
+        (FailureCode.BAD_REQUEST, "Correct it and submit again", False),
+        (FailureCode.SOURCE_UNAVAILABLE, None, True),
+    ],
+)
+def test_what_to_do_can_be_done(code: FailureCode, leads_to: str | None, is_retried: bool, page_of: PageOf) -> None:
+    """The page offers what its advice says: the form as the job was, or another try where that may end otherwise."""
+    client, path = page_of(**_failed(code))
+    page = client.get(path).text
+    assert ("Retry on the finished days" in page) == is_retried
+    found = re.search(r'<a class="button" href="([^"]+)">([^<]+)</a>', page)
+    assert (found[2] if found else None) == leads_to
+    if found:
+        form = client.get(html.unescape(found[1])).text
+        assert 'name="yearMonth" value="202401"' in form
+        assert ('value="true" checked' in form) == (code is FailureCode.WOULD_SHRINK)
+        assert 'name="prefix" value="west"' in form
+        assert 'name="west" value="-124.7"' in form
+
+
+def test_a_failure_is_told_once(page_of: PageOf) -> None:
+    """What happened, what to do and the executor's word stand on the page once each; the list has a sentence."""
+    client, path = page_of(**_failed(FailureCode.WOULD_SHRINK))
+    page = client.get(path).text
+    for words in ("it has fewer", "so nothing was published", "the worker exited with 66"):
+        assert page.count(words) == 1
+    listed = client.get("/ui/jobs").text
+    assert "<code>WOULD_SHRINK</code> The new harvest has fewer items" in listed
+    assert "exit code" not in listed
+
+
+def test_a_log_is_readable() -> None:
+    """A line of the worker's becomes time, level, message and facts; one of another program stays as it is."""
+    at = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
+    record = {
+        "time": at.isoformat(),
+        "level": "info",
+        "logger": "worker",
+        "message": "a day is staged",
+        "jobId": "0123456789abcdef",
+        "action": "day_staged",
+        "day": "2024-02-01",
+        "items": 16,
+        "params": {"yearMonth": "202402"},
+    }
+    assert readable(json.dumps(record), None) == Line("a day is staged", at, "info", "day 2024-02-01, items 16")
+    broken = json.dumps({"time": "once", "level": "error", "message": "it failed", "exception": "Traceback"})
+    assert readable(broken, None) == Line("it failed", None, "error", more="Traceback")
+    for text in ("Killed", "{", "[1]", '{"message": 1}', "{" * 100_000):
+        assert readable(text, at) == Line(text, at)
+
+
+def test_the_time_that_is_left(page_of: PageOf) -> None:
+    """A third of the days in ten minutes leaves twenty; nothing is said before the first day and behind the last."""
+    now = db.now()
+    progress = Progress(job_id="0123456789abcdef", days_done=10, days_total=30, updated_at=now)
+    running = {"state": JobState.RUNNING, "started_at": now - timedelta(minutes=10)}
+    client, path = page_of(**running, progress=progress.model_dump(mode="json", by_alias=True))
+    page = client.get(path).text
+    assert "about 20 min left" in page
+    for days in (0, 30):
+        shown = JobOut.model_validate(client.get(path.removeprefix("/ui")).json())
+        assert shown.progress
+        changed = shown.progress.model_copy(update={"days_done": days})
+        assert time_left(shown.model_copy(update={"progress": changed})) is None

@@ -96,7 +96,7 @@ def sweep(database_url: str) -> list[Pass]:
     settings = Config(signature_version=UNSIGNED, region_name="us-east-1")
     client, batch = boto3.client("batch", config=settings), _Batch()
     client.meta.events.register("before-send.batch.DescribeJobs", batch.answer)  # type: ignore[arg-type]
-    executor = BatchExecutor(client, boto3.client("logs", config=settings))
+    executor = BatchExecutor(client, client, boto3.client("logs", config=settings))
     engine = db.make_engine(Settings(database_url=database_url).database)
     with tempfile.TemporaryDirectory() as folder, CatalogEngine() as catalog_engine:
         store = open_store(Path(folder).as_uri())

@@ -46,19 +46,22 @@ class NotOurs(ExecutorError):
 class BatchExecutor:
     """Jobs of one queue and the newest revision of one job definition.
 
-    The Batch client must not send a call twice (`total_max_attempts` of 1): SubmitJob has no idempotency token.
+    The submitting client must not send a call twice (`total_max_attempts` of 1): SubmitJob has no idempotency token.
+    Every other call may be sent again.
     """
 
     name = "batch"
 
     def __init__(
         self,
+        submitter: "BatchClient",
         client: "BatchClient",
         logs_client: "CloudWatchLogsClient",
         *,
         queue: str = compute.JOB_QUEUE,
         definition: str = compute.JOB_DEFINITION,
     ) -> None:
+        self._submitter = submitter
         self._client = client
         self._logs_client = logs_client
         self._queue = queue
@@ -74,12 +77,13 @@ class BatchExecutor:
             ExecutorUnavailable: the settings make no client.
         """
         once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-        again = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=30)
+        again = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=10)
         try:
-            batch, logs = boto3.client("batch", config=once), boto3.client("logs", config=again)
+            submitter, batch = boto3.client("batch", config=once), boto3.client("batch", config=again)
+            logs = boto3.client("logs", config=again)
         except (BotoCoreError, ValueError) as error:
             raise ExecutorUnavailable(f"the AWS settings make no Batch client: {error}") from error
-        return cls(batch, logs, queue=queue, definition=definition)
+        return cls(submitter, batch, logs, queue=queue, definition=definition)
 
     def submit(self, params: RunParams) -> Submission:
         try:
@@ -90,7 +94,7 @@ class BatchExecutor:
             definition = self._definition.pinned()
         self._pacer.wait()
         try:
-            reply = self._client.submit_job(
+            reply = self._submitter.submit_job(
                 jobName=compute.job_name(params.year_month, params.job_id),
                 jobQueue=self._queue,
                 jobDefinition=definition,
@@ -157,6 +161,7 @@ class BatchExecutor:
             self._definition.pinned()
 
     def close(self) -> None:
+        self._submitter.close()
         self._client.close()
         self._logs_client.close()
 

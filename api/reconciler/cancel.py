@@ -10,8 +10,8 @@ from api.executors.base import ExecutorUnavailable
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
-from api.reconciler.context import ACTOR, Context, log, logger, passed_over
-from storage import AlreadyExists, NotFound
+from api.reconciler.context import ACTOR, Context, Patience, log, logger, passed_over
+from storage import AlreadyExists, NotFound, StorageError
 from worker.contract import compute, layout
 from worker.contract.documents import Decision
 from worker.contract.faults import faults_of
@@ -23,6 +23,7 @@ TOO_LATE = "too_late"
 
 def act_on_cancels(context: Context) -> None:
     """Carry out what was asked to be cancelled."""
+    patience = Patience()
     for page in context.sweep(JobState.SUBMITTED, JobState.RUNNING, cancelling=True):
         for job in page:
             if job.cancel_outcome == TOO_LATE:
@@ -30,9 +31,10 @@ def act_on_cancels(context: Context) -> None:
             try:
                 if job.cancel_outcome == ACCEPTED or settle_cancel(context, job) == ACCEPTED:
                     _stop_run(context, job)
-            except ExecutorUnavailable as error:
-                logger.warning("cancelling pauses: %s", error, extra={"action": "cancel", JOB_ID: job.id})
-                return
+            except (ExecutorUnavailable, StorageError) as error:
+                logger.warning("not cancelled yet: %s", error, extra={"action": "cancel", JOB_ID: job.id})
+                if not patience.lasts:
+                    return
             except Exception as error:  # noqa: BLE001  logged, and the next job has its turn
                 passed_over(job, "cancel", error)
 

@@ -1,6 +1,7 @@
 """What every step of the reconciler works with."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ ACTOR = "reconciler"
 PAGE = 100
 """Jobs of one poll: Batch's limit for `DescribeJobs`."""
 TAIL_LINES = 20
+PATIENCE_SECONDS = 20.0
 _CHANGE_ATTEMPTS = 5
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,21 @@ class Catalog(Protocol):
     def refresh(self, sessions: Sessions, *, stop: Event | None = None) -> object:
         """Look at the whole archive; ends early when `stop` is set."""
         ...
+
+
+class Patience:
+    """Whether a step goes on after a call that failed.
+
+    What fails at once may be the fault of one job or page, and the next one has its turn; what takes long would take
+    as long again, while every other step waits.
+    """
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + PATIENCE_SECONDS
+
+    @property
+    def lasts(self) -> bool:
+        return time.monotonic() < self._until
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Reconciler:
             logger.info("stopped", extra={"action": "stop"})
 
     def pass_once(self) -> bool:
-        """Every step once; false where one failed as a whole, or this process does not lead any more."""
+        """Every step once; false where one failed or left jobs unfollowed, or this process does not lead any more."""
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
             ("submit", lambda: submit_pending(self.context)),
             ("cancel", lambda: act_on_cancels(self.context)),
@@ -88,7 +88,7 @@ class Reconciler:
             if not self._goes_on():
                 return False
             try:
-                step()
+                good &= step() is not False
             except Exception:
                 logger.exception("step failed", extra={"action": name})
                 good = False

@@ -39,7 +39,8 @@ class Stubbed:
         }
         client = boto3.client("batch", **options)
         self.batch = Stubber(client)
-        self.executor = BatchExecutor(client, boto3.client("logs", **options), queue="queue", definition=definition)
+        logs = boto3.client("logs", **options)
+        self.executor = BatchExecutor(client, client, logs, queue="queue", definition=definition)
         self.batch.activate()
 
     def lists(self, *pages: list[dict[str, Any]]) -> None:

@@ -52,6 +52,20 @@ def test_a_slow_reply_is_not_asked_for_twice(aws: None, monkeypatch: pytest.Monk
     assert requests[0].startswith(b"POST /v1/submitjob")
 
 
+def test_what_changes_nothing_is_asked_for_again(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that hangs up is asked three times for what a job does, and what is in the queue."""
+    with _server() as (address, requests):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        executor = BatchExecutor.connect(definition="worker:1")
+        calls = {b"/v1/describejobs": lambda: executor.poll(["id"]), b"/v1/listjobs": lambda: executor.find("name")}
+        for path, call in calls.items():
+            requests.clear()
+            with pytest.raises(ExecutorUnavailable):
+                call()
+            assert [request.split()[1] for request in requests] == [path] * 3
+        executor.close()
+
+
 def test_a_server_that_is_not_there(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection sent nothing: the executor is unavailable, and the submission is not uncertain."""
     with socket.socket() as unused:

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from api import db
+from api.executors.base import ExecutorUnavailable
 from api.executors.memory import MemoryExecutor
 from api.jobs.states import JobState
+from api.reconciler.cancel import act_on_cancels
+from storage import StorageError
 from worker.contract import layout
 
 
@@ -96,3 +99,46 @@ def test_a_decision_that_cannot_be_read(hand: Any, executor: MemoryExecutor, run
     assert hand.job(running).state is JobState.CANCELLED
     assert executor.terminated == {"run-1": "cancelled by ada"}
     assert sum("decision.json cannot be read" in reason for reason in hand.story(running)) == 1
+
+
+def test_a_stop_that_fails_holds_back_no_other(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The executor fails at once for one run, for whatever reason: the next one is stopped in the same pass."""
+    other = hand.put("202402")
+    hand.turn()
+    terminate = executor.terminate
+
+    def fragile(ref: str, reason: str) -> None:
+        if ref == "run-1":
+            raise ExecutorUnavailable("not this one")
+        terminate(ref, reason)
+
+    monkeypatch.setattr(executor, "terminate", fragile)
+    for job_id in (running, other):
+        hand.cancel(job_id)
+    hand.turn()
+    assert list(executor.terminated) == ["run-2"]
+
+
+@pytest.mark.parametrize("fault", ["executor", "archive"])
+def test_a_stop_that_hangs_is_waited_for_once(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """What takes too long for one job would for the next: the others wait for the next pass."""
+    other, asked = hand.put("202402"), []
+    hand.turn()
+
+    def away(*_: Any) -> None:
+        asked.append(1)
+        raise (ExecutorUnavailable if fault == "executor" else StorageError)("away")
+
+    monkeypatch.setattr("api.reconciler.context.PATIENCE_SECONDS", 0)
+    if fault == "executor":
+        monkeypatch.setattr(executor, "terminate", away)
+    else:
+        monkeypatch.setattr(hand.store, "create", away)
+    for job_id in (running, other):
+        hand.cancel(job_id)
+    act_on_cancels(hand.context)
+    assert len(asked) == 1

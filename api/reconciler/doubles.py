@@ -16,11 +16,6 @@ def best(runs: Sequence[RunStatus]) -> RunStatus:
     return next((run for state in order for run in runs if run.state is state), runs[-1])
 
 
-def state_under_way(run: RunStatus) -> JobState:
-    """The state of a job whose run has not ended."""
-    return JobState.RUNNING if run.state is RunState.RUNNING else JobState.SUBMITTED
-
-
 def under_way(runs: Iterable[RunStatus]) -> list[str]:
     """The refs of the runs that have not ended."""
     return [run.ref for run in runs if not run.state.ended]

@@ -138,6 +138,22 @@ def test_a_prefix_that_is_bound_to_something_else(store: Store, attempt: Make, w
     assert BadParameters.exit_code == 64
 
 
+def test_a_prefix_that_is_bound_after_the_decision(store: Store, attempt: Make) -> None:
+    """64 in the last moment: nothing is published into the other's dataset, and a retry ends before its harvest."""
+
+    def bind(_number: int, name: str, key: str) -> None:
+        if (name, key) == ("create", decision_key("job")):
+            attempt(job_id="other", bbox=[0, 0, 1, 1], prefix="hls-data").finish()
+
+    late = attempt(on=WatchedStore(store, after=bind))
+    with pytest.raises(BadParameters, match=r"hls-data is bound to the box .* choose another prefix"):
+        late.finish()
+    assert store.head(result_key("job")) is None
+    assert RunResult.from_json(store.get(result_key("other"))).etag == getattr(store.head(KEY), "etag", None)
+    with pytest.raises(BadParameters, match="choose another prefix"):
+        attempt()
+
+
 def test_a_binding_that_cannot_be_read(store: Store, attempt: Make) -> None:
     """Nobody knows what the prefix is for, so nothing is mixed into it."""
     store.put(dataset_key("hls-data"), b'{"bbox": "here"}')

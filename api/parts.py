@@ -34,9 +34,10 @@ class Parts:
     executor: Executor
     catalog: CatalogService
 
-    def binding_of(self, session: Session, prefix: str) -> DatasetBinding | None:
+    def binding_of(self, prefix: str) -> DatasetBinding | None:
         """What the prefix is bound to: as the catalogue saw it last, else as the archive says now."""
-        known = self.catalog.binding_of(session, prefix)
+        with Session(self.engine) as session:
+            known = self.catalog.binding_of(session, prefix)
         if known is not None:
             return known
         try:

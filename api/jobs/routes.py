@@ -4,8 +4,9 @@ import json
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from sqlmodel import Session
 
 from api.access.callers import Reader, Submitter
 from api.access.errors import Forbidden, TooManyRequests
@@ -42,6 +43,15 @@ Key = Annotated[
     ),
 ]
 JobId = Annotated[str, Path(description="Id of the job, as `POST /jobs` answers it", examples=["0123456789abcdef"])]
+
+
+def _found(job_id: JobId, request: Request, _: Reader) -> Job:
+    with Session(request.app.state.engine, expire_on_commit=False) as session:
+        return service.get_job(session, job_id)
+
+
+Found = Annotated[Job, Depends(_found)]
+"""The job of the path, read by itself: what is asked of others then holds no connection of the database's."""
 _LOCATION = {
     "Location": {
         "description": "Address of the job",
@@ -73,13 +83,14 @@ def submit_job(
 
     Where an equal job is active, that one is returned with status 200 and `deduplicated: true`.
     """
+    bound_to = request.app.state.binding_of(params.prefix)  # before the key's lock is held
     if idempotency_key and (kept := service.answered(session, idempotency_key, params)):
         return _job_reply(json.loads(kept.answer), kept.status_code, {"Idempotency-Replayed": "true"})
     job, deduplicated = service.put_job(
         session,
         params,
         actor=caller.actor,
-        binding_of=request.app.state.binding_of,
+        binding_of=lambda _: bound_to,
         max_active=_settings(request).max_active_jobs,
     )
     status_code, body = _answer(job, deduplicated)
@@ -148,15 +159,13 @@ def list_events(job_id: JobId, session: Transaction, _: Reader) -> EventsOut:
     responses=documented(JobNotFound, BadRequest),
 )
 def read_logs(
-    job_id: JobId,
+    job: Found,
     request: Request,
-    session: Transaction,
     _: Reader,
     token: Annotated[str | None, Query(description="`nextToken` of the page before", examples=["0"])] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Most lines of the page", examples=[100])] = 1000,
 ) -> LogsOut:
     """A page of the log of the job's last attempt, from its beginning."""
-    job = service.get_job(session, job_id)
     if job.log_ref is None:
         reason = "The job never ran." if job.state.ended else "The job has not started yet."
         return LogsOut(lines=[], next_token=None, reason=reason)
@@ -192,13 +201,14 @@ def cancel_job(job_id: JobId, session: Transaction, caller: Submitter) -> JobOut
     response_model=JobOut,
     responses=_SUBMITTED | documented(*_REFUSED, JobNotFound, NotRetryable),
 )
-def retry_job(job_id: JobId, request: Request, session: Transaction, caller: Submitter) -> Response:
+def retry_job(found: Found, request: Request, session: Transaction, caller: Submitter) -> Response:
     """A new job like this failed or cancelled one; it goes on from the days that are staged already."""
+    bound_to = request.app.state.binding_of(found.prefix)
     job, deduplicated = service.retry_job(
         session,
-        job_id,
+        found.id,
         actor=caller.actor,
-        binding_of=request.app.state.binding_of,
+        binding_of=lambda _: bound_to,
         max_active=_settings(request).max_active_jobs,
     )
     status_code, body = _answer(job, deduplicated)

@@ -18,8 +18,8 @@ from worker.contract.job import JobParams
 from worker.contract.layout import default_prefix
 from worker.contract.logs import JOB_ID
 
-BindingOf = Callable[[Session, str], DatasetBinding | None]
-"""What a prefix is bound to, as far as the archive knows."""
+BindingOf = Callable[[str], DatasetBinding | None]
+"""What a prefix is bound to, as far as the archive knows; asked for before the caller's transaction holds anything."""
 
 _CANCEL_ATTEMPTS = 5
 
@@ -49,7 +49,7 @@ def put_job(
     Raises:
         PartitionBusy, PrefixBound, TooManyJobs
     """
-    bound_to = binding_of(session, params.prefix)
+    bound_to = binding_of(params.prefix)
     # Two requests for one prefix wait for each other: the first one's job reserves the prefix, whatever its month.
     db.serialise(session, f"prefix:{params.prefix}")
     text = params.to_json().decode()

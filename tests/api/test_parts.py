@@ -45,9 +45,8 @@ def test_the_catalogue_goes_first(settings: Settings, executor: MemoryExecutor) 
     context = parts.reconciler().context
     with context.session() as session:
         session.add(row)
-    with context.session() as session:
-        assert parts.binding_of(session, "p") == WORLD
-        assert parts.binding_of(session, "q") is None
+    assert parts.binding_of("p") == WORLD
+    assert parts.binding_of("q") is None
     parts.close()
 
 

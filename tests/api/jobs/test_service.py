@@ -28,7 +28,7 @@ def params(month: str = "202401", **values: Any) -> JobParams:
     return JobParams.model_validate({"yearMonth": month, **values})
 
 
-def unbound(_session: Session, _prefix: str) -> None:
+def unbound(_prefix: str) -> None:
     return None
 
 
@@ -79,7 +79,7 @@ def test_a_job_that_is_being_cancelled_is_in_the_way(transaction: Sessions) -> N
 def test_a_bound_prefix_refuses_another_box(transaction: Sessions) -> None:
     """The archive's own binding decides, and the message names what the prefix holds and what to do."""
 
-    def binding(_session: Session, prefix: str) -> DatasetBinding:
+    def binding(prefix: str) -> DatasetBinding:
         assert prefix == "hls-data"
         return DatasetBinding(collections=params().collections)
 

@@ -8,11 +8,22 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCreden
 
 from api.access import keys
 from api.access.credentials import COOKIE, Access, Caller, Credentials, address_of, key_in
-from api.access.errors import BadCsrfToken, Forbidden
+from api.access.errors import BadCsrfToken, Forbidden, TooManyRequests
 from api.access.scopes import Scope
-from api.errors import Unauthorized
+from api.errors import Problem, Unauthorized
 
-__all__ = ["Admin", "Caller", "Counted", "FormAdmin", "FormSubmitter", "Reader", "Scope", "Submitter", "Visitor"]
+__all__ = [
+    "Admin",
+    "Caller",
+    "Counted",
+    "FormAdmin",
+    "FormSubmitter",
+    "Reader",
+    "Scope",
+    "SubmitAttempt",
+    "Submitter",
+    "Visitor",
+]
 
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -75,6 +86,27 @@ class FormRequires(Requires):
         return self.admit(request, given, csrf_token)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """Who sent a form, and why it is refused, if it is."""
+
+    caller: Caller
+    refusal: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The same for a form that is shown again with the refusal, as it was filled in."""
+
+    scope: Scope
+
+    def __call__(self, request: Request, given: Given, csrf_token: Annotated[str, Form()] = "") -> Attempt:
+        try:
+            return Attempt(FormRequires(self.scope).admit(request, given, csrf_token))
+        except (Forbidden, BadCsrfToken, TooManyRequests) as refusal:
+            return Attempt(request.state.caller, refusal)
+
+
 def visitor(request: Request, given: Given) -> Caller | None:
     """The caller; None where a key is needed and none was sent that holds."""
     try:
@@ -92,6 +124,7 @@ async def counted(request: Request) -> None:
 Reader = Annotated[Caller, Depends(Requires(Scope.READ))]
 Submitter = Annotated[Caller, Depends(Requires(Scope.SUBMIT))]
 Admin = Annotated[Caller, Depends(Requires(Scope.ADMIN))]
+SubmitAttempt = Annotated[Attempt, Depends(Attempts(Scope.SUBMIT))]
 FormSubmitter = Annotated[Caller, Depends(FormRequires(Scope.SUBMIT))]
 FormAdmin = Annotated[Caller, Depends(FormRequires(Scope.ADMIN))]
 Visitor = Annotated[Caller | None, Depends(visitor)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import ValidationError
 
-from api.access.callers import FormRequires, Given, Scope, Visitor
+from api.access.callers import SubmitAttempt, Visitor
 from api.db import Transaction
 from api.errors import Problem, field_faults
 from api.jobs import service
@@ -82,8 +82,7 @@ def ask(
 def submit(
     request: Request,
     session: Transaction,
-    visitor: Visitor,
-    given: Given,
+    attempt: SubmitAttempt,
     year_month: Annotated[str, Form(alias="yearMonth")] = "",
     west: Annotated[str, Form()] = "",
     south: Annotated[str, Form()] = "",
@@ -92,16 +91,15 @@ def submit(
     prefix: Annotated[str, Form()] = "",
     collections: Annotated[list[str] | None, Form()] = None,
     allow_shrink: Annotated[bool, Form(alias="allowShrink")] = False,
-    csrf_token: Annotated[str, Form()] = "",
 ) -> Response:
     """Record the job, as `POST /jobs` does, or show the form again with what is wrong beside each field."""
-    if visitor is None:
-        return sign_in_first(request)
+    caller = attempt.caller
     box = {"west": west, "south": south, "east": east, "north": north}
     wish = Wish(year_month, box, prefix, collections or [], allow_shrink)
     state = request.app.state
+    if attempt.refusal is not None:
+        return _form(request, caller, wish, status=attempt.refusal.status, problem=said(attempt.refusal))
     try:
-        caller = FormRequires(Scope.SUBMIT).admit(request, given, csrf_token)
         params = JobParams.model_validate(wish.to_request())
         job, _ = service.put_job(
             session,
@@ -112,10 +110,10 @@ def submit(
         )
     except ValidationError as error:
         faults = faults_by_field({"errors": field_faults(error.errors())})
-        return _form(request, visitor, wish, status=422, faults=faults)
+        return _form(request, caller, wish, status=422, faults=faults)
     except Problem as error:
         session.rollback()
-        return _form(request, visitor, wish, status=error.status, problem=said(error))
+        return _form(request, caller, wish, status=error.status, problem=said(error))
     return see(f"/ui/jobs/{job.id}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api.access.callers import Requires, visitor
+from api.access.callers import Attempts, Requires, visitor
 
 OPEN = "open"
 VISITOR = "visitor"
@@ -36,7 +36,7 @@ def _scope(route: Any) -> str:
     if not isinstance(route, APIRoute):
         return OPEN
     calls = list(_calls(route.dependant))
-    declared = [call.scope for call in calls if isinstance(call, Requires)]
+    declared = [call.scope for call in calls if isinstance(call, Requires | Attempts)]
     assert len(declared) <= 1, f"{route.path} declares more than one scope"
     if declared:
         return declared[0]

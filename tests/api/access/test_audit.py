@@ -24,8 +24,8 @@ _ROW = re.compile(r"^\| `([A-Z]+ /\S*)` \| (\w+) \|$", re.MULTILINE)
 
 @pytest.fixture
 def guarded(guarded: Settings) -> Settings:
-    """So many wrong keys must not make the address wait."""
-    return guarded.model_copy(update={"wrong_keys_per_minute": 10_000})
+    """So many requests and wrong keys must not make the address wait."""
+    return guarded.model_copy(update={"wrong_keys_per_minute": 10_000, "requests_per_minute": 10_000})
 
 
 @pytest.fixture
@@ -42,10 +42,9 @@ def test_the_table_is_that_of_the_code(app: FastAPI) -> None:
 def test_each_route_asks_for_its_scope(client: httpx.Client, app: FastAPI, make_key: MakeKey) -> None:
     """401 without a key, with a wrong, a revoked and an expired one; 403 with too small a scope, and else neither."""
     enough = {scope: make_key(scope) for scope in Scope}
-    dead = [make_key(Scope.ADMIN, revoked=True), make_key(Scope.ADMIN, seconds=-1), f"{make_key(Scope.ADMIN)[:-1]}x"]
     tried = 0
     for method, path, scope in _guarded(app):
-        for headers in ({}, *map(bearer, dead), {"Cookie": "hls_session=nope"}):
+        for headers in ({}, *_dead(make_key)):
             _expect(client.request(method, path, headers=headers), 401, "unauthorized")
         for small in (one for one in Scope if not one.covers(Scope(scope))):
             _expect(client.request(method, path, headers=bearer(enough[small])), 403, "forbidden")
@@ -55,13 +54,26 @@ def test_each_route_asks_for_its_scope(client: httpx.Client, app: FastAPI, make_
     assert tried >= 16
 
 
-def test_open_routes_say_little(client: httpx.Client, guarded: Settings) -> None:
-    """They answer without a key, and tell neither addresses nor secrets."""
-    for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
-        reply = client.get(path)
-        assert reply.status_code == 200
-        for hidden in (STATIC, str(guarded.data_dir), guarded.database_url):
-            assert hidden not in reply.text
+def test_open_routes_say_little(client: httpx.Client, app: FastAPI, guarded: Settings, make_key: MakeKey) -> None:
+    """Each of them answers without a key and with one that is over, and tells neither addresses nor secrets."""
+    answers = {
+        "GET /healthz": ("", 200),
+        "GET /readyz": ("", 200),
+        "GET /docs": ("", 200),
+        "GET /docs/assets": ("/swagger-ui.css", 200),
+        "GET /openapi.json": ("", 200),
+        "GET /ui/static/{name}": ("", 200),
+        "POST /sign-in": ("", 401),
+        "POST /sign-out": ("", 303),
+    }
+    assert set(answers) == {route for route, scope in scopes(app).items() if scope == OPEN}
+    for route, (rest, status) in answers.items():
+        method, _, path = route.partition(" ")
+        for headers in ({}, *_dead(make_key)):
+            reply = client.request(method, path.format(name="page.css") + rest, headers=headers)
+            assert reply.status_code == status, route
+            for hidden in (STATIC, str(guarded.data_dir), guarded.database_url):
+                assert hidden not in reply.text
 
 
 @pytest.mark.parametrize("key", ["x", "hls_", "hls_0123456789ab_" + "0" * 64, "\xff", "ä", STATIC[:-1], STATIC + "x"])
@@ -88,6 +100,12 @@ def _guarded(app: FastAPI) -> Iterator[tuple[str, str, str]]:
             yield method, _filled(path), scope
 
 
+def _dead(make_key: MakeKey) -> list[dict[str, str]]:
+    """Headers with what does not hold: keys that are revoked, over and wrong, and the cookie of no session."""
+    over = [make_key(Scope.ADMIN, revoked=True), make_key(Scope.ADMIN, seconds=-1), f"{make_key(Scope.ADMIN)[:-1]}x"]
+    return [*map(bearer, over), {"Cookie": "hls_session=nope"}]
+
+
 def _filled(path: str) -> str:
     return path.format(job_id="0" * 16, year_month="202401", key_id="0" * 12)
 
@@ -98,16 +116,17 @@ def _expect(reply: httpx.Response, status: int, slug: str) -> None:
         assert reply.json()["type"] == f"urn:hls:problem:{slug}", reply.request.url
 
 
-def test_pages_send_who_has_no_key_to_the_sign_in(client: httpx.Client, app: FastAPI) -> None:
-    """And show nothing of what is behind it."""
+def test_pages_send_who_has_no_key_to_the_sign_in(client: httpx.Client, app: FastAPI, make_key: MakeKey) -> None:
+    """Without a key, with a wrong, a revoked and an expired one, and with no session."""
     pages = [route.removeprefix("GET ") for route, scope in scopes(app).items() if scope == VISITOR]
     assert "/sign-in" in pages
     for path in pages:
-        reply = client.get(_filled(path))
-        if path == "/sign-in":
-            assert reply.status_code == 200
-        else:
-            assert (reply.status_code, reply.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
+        for headers in ({}, *_dead(make_key)):
+            reply = client.get(_filled(path), headers=headers)
+            if path == "/sign-in":
+                assert reply.status_code == 200
+            else:
+                assert (reply.status_code, reply.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
 
 
 def test_a_service_of_ones_own_asks_nobody(settings: Settings, executor: MemoryExecutor, serve: Serve) -> None:

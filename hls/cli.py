@@ -5,7 +5,7 @@ import sys
 import typer
 
 from hls import output
-from hls.commands import jobs, keys, partitions, servers, submit, watch
+from hls.commands import jobs, keys, partitions, retry, servers, submit, watch
 from hls.config import FILE_VARIABLE, config_path
 from hls.faults import MEANING, ExitCode, Fault
 from hls.session import Key, Session, Url, of_service
@@ -29,7 +29,7 @@ for _command in (
     watch.watch,
     watch.logs,
     jobs.cancel,
-    submit.retry,
+    retry.retry,
     partitions.partitions,
     partitions.partition,
     partitions.refresh,

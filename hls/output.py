@@ -55,9 +55,9 @@ def as_json(content: object) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def each_as_json(contents: Sequence[object], *, asked: int) -> None:
-    """One document: an array where several were asked for, the thing itself where it was one."""
-    if asked != 1:
+def each_as_json(contents: Sequence[object], *, is_one: bool) -> None:
+    """One document: the thing itself where one was asked for, an array otherwise."""
+    if not is_one:
         as_json(contents)
     elif contents:
         as_json(contents[0])

@@ -23,7 +23,7 @@ Key = Annotated[str | None, typer.Option(help=f"Key to send ({KEY_VARIABLE}, or 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, as the service answers it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the ids alone, for other commands.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job, as `hls jobs` lists it.")]
-JobIds = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs, as `hls jobs` lists them.")]
+JobIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, as `hls jobs` lists them.")]
 Month = Annotated[str, typer.Argument(metavar="MONTH", help="Month as YYYYMM, such as 202401.")]
 
 

@@ -2,6 +2,9 @@
 
 from hls.models import JobOut
 
+IN_VAIN = frozenset(("WOULD_SHRINK", "BAD_REQUEST"))
+"""Failures that a retry meets again, because it goes on from the same days and parameters."""
+
 
 def next_step(job: JobOut) -> str:
     """The commands that help; the job's own message says what happened."""
@@ -10,7 +13,10 @@ def next_step(job: JobOut) -> str:
     retry = f"`hls retry {job_id}` does it again"
     match job["failure"] and job["failure"]["code"]:
         case "WOULD_SHRINK":
-            return f"`{_again(job)} --allow-shrink` replaces the month by what there is now."
+            return (
+                f"`{_again(job)} --allow-shrink` harvests the month anew and publishes it all the same; "
+                "without --allow-shrink only if no item is gone."
+            )
         case "BAD_REQUEST":
             return f"`hls job {job_id}` shows what was asked for, `hls submit --help` how to ask for something else."
         case "CONFLICT":

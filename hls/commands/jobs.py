@@ -7,6 +7,8 @@ import typer
 
 from hls import output
 from hls.commands.advice import next_step
+from hls.commands.watch import PATIENCE
+from hls.faults import ExitCode
 from hls.models import JobOut, JobStatus
 from hls.session import JobId, JobIds, Json, Quiet, client_of, each, finish, words_like, words_of
 
@@ -58,8 +60,16 @@ def job(context: typer.Context, job_id: JobId, as_json: Json = False) -> None:
         output.plain(f"  {output.moment(event['at'])}  {event['to']:<10} {event['why']} ({event['who']})")
 
 
-def cancel(context: typer.Context, job_ids: JobIds, as_json: Json = False) -> None:
+def cancel(
+    context: typer.Context,
+    job_ids: JobIds = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until each has stopped.")] = False,
+    as_json: Json = False,
+) -> None:
     """Stop jobs. Nothing of them is published."""
+    named = job_ids or []
+    if not named:
+        output.say("No job was named, so none is stopped.")
     with client_of(context) as client:
 
         def stop(job_id: str) -> JobOut:
@@ -68,10 +78,16 @@ def cancel(context: typer.Context, job_ids: JobIds, as_json: Json = False) -> No
                 tell(job, "asked to stop")
             return job
 
-        stopped, code = each(job_ids, stop)
+        stopped, code = each(named, stop)
+        codes = [code]
+        if wait:
+            stopped = [list(client.watch(job["id"], patience=PATIENCE))[-1] for job in stopped]
+            codes += [ExitCode.DONE if job["status"] == "cancelled" else ExitCode.CONFLICT for job in stopped]
+            for job in stopped:
+                output.say(f"Job {job['id']} {job['status']}: {job['message']}")
     if as_json:
-        output.each_as_json(stopped, asked=len(job_ids))
-    finish(code)
+        output.each_as_json(stopped, is_one=len(named) == 1)
+    finish(*codes)
 
 
 def tell(job: JobOut, what: str, *, quiet: bool = False) -> None:

@@ -73,5 +73,5 @@ def revoke(
 
         ended, code = each(key_ids, end)
     if as_json:
-        output.each_as_json(ended, asked=len(key_ids))
+        output.each_as_json(ended, is_one=len(key_ids) == 1)
     finish(code)

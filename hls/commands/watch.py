@@ -19,6 +19,8 @@ PATIENCE = 300
 """Seconds that a service may be away, as while it is restarted, before watching ends."""
 _UNTIL_SECOND_LOOK = 1.0
 
+Wait = Annotated[bool, typer.Option("--wait", help="Watch each job until it has ended.")]
+
 
 def watch(
     context: typer.Context,
@@ -72,6 +74,22 @@ def follow(client: Client, job_id: str) -> tuple[JobOut, ExitCode]:
     output.say(f"Job {job_id} {job['status']}{code}: {job['message']}")
     output.say(next_step(job))
     return job, ExitCode.JOB_FAILED
+
+
+def conclude(client: Client, jobs: list[JobOut], code: ExitCode, *, is_one: bool, wait: bool, as_json: bool) -> None:
+    """Watch the jobs where that is wished, and write them as JSON where that is.
+
+    Raises:
+        typer.Exit: with `code`, or else with what the end of the first job that did not succeed means.
+    """
+    codes = [code]
+    if wait:
+        watched = [follow(client, job["id"]) for job in jobs]
+        jobs = [job for job, _ in watched]
+        codes += [end for _, end in watched]
+    if as_json:
+        output.each_as_json(jobs, is_one=is_one)
+    finish(*codes)
 
 
 def _leave(job_id: str) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from hls.commands.advice import next_step
+from hls.commands.advice import IN_VAIN, next_step
 from hls.faults import ExitCode
 from hls.models import FailureCode
 from sample.server import Running
@@ -32,6 +32,8 @@ def test_a_month_that_would_shrink(hls: Callable[..., Any], spoilt: Running) -> 
     offered = re.search(r"`hls (submit [^`]*--allow-shrink)`", failed.err)
     assert offered, failed.err
     assert offered[0] in hls("job", failed.out.split()[0]).out
+    retried = hls("retry", "--failed", "--prefix", "shrunk")
+    assert (retried.code, retried.out, offered[0] in retried.err) == (0, "", True), "its days would be the same"
     assert hls(*shlex.split(offered[1]), "--wait").code == 0
 
 
@@ -45,4 +47,4 @@ def test_every_failure_has_a_next_step(code: FailureCode) -> None:
     }
     step = next_step(job)
     assert "`hls " in step
-    assert ("hls retry" in step) == (code not in ("WOULD_SHRINK", "BAD_REQUEST"))
+    assert ("hls retry" in step) == (code not in IN_VAIN)

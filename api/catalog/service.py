@@ -29,33 +29,37 @@ class CatalogService:
         self.archive = archive
         self.engine = engine
 
-    def register(self, session: Session, prefix: str, month: Month, job_id: str | None = None) -> str | None:
+    def register(self, sessions: Sessions, prefix: str, month: Month, job_id: str | None = None) -> str | None:
         """Take in one partition and its dataset's binding, where they are not known already.
 
-        Returns the job that made the partition, as its footer says.
+        Files are read outside of any transaction. Returns the job that made the partition, as its footer says.
 
         Raises:
             StorageError: the archive cannot be asked; a refresh takes the partition in later.
         """
         details = {"action": "register", "prefix": prefix, "month": str(month), JOB_ID: job_id}
+        with sessions() as session:
+            known, row = store.dataset(session, prefix), store.partition(session, prefix, str(month))
         binding = self.archive.head(layout.dataset_key(prefix))
-        known = store.dataset(session, prefix)
         if binding is not None and (known is None or known.etag != binding.etag):
             try:
-                session.merge(intake.dataset_row(self.archive, prefix, binding))
+                dataset = intake.dataset_row(self.archive, prefix, binding)
             except intake.BadBinding as error:
                 logger.warning("binding passed over: %s", error, extra=details)
+            else:
+                with sessions() as session:
+                    session.merge(dataset)
         present = self.archive.head(layout.partition_key(prefix, month))
-        row = store.partition(session, prefix, str(month))
         if present is not None and row is not None and store.mark(row) == present.etag:
             return row.job_id
         fresh = intake.partition_row(self.archive, self.engine, prefix, month)
-        if fresh is not None:
-            session.merge(fresh)
-            logger.info("partition registered", extra=details)
-        elif row is not None:
-            session.delete(row)
-            logger.info("partition is gone", extra=details)
+        with sessions() as session:
+            if fresh is not None:
+                session.merge(fresh)
+                logger.info("partition registered", extra=details)
+            elif (gone := store.partition(session, prefix, str(month))) is not None:
+                session.delete(gone)
+                logger.info("partition is gone", extra=details)
         return None if fresh is None else fresh.job_id
 
     def binding_of(self, session: Session, prefix: str) -> DatasetBinding | None:

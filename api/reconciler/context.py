@@ -40,7 +40,7 @@ Decide = Callable[[Session, Job], bool]
 class Catalog(Protocol):
     """What the reconciler asks of the catalogue."""
 
-    def register(self, session: Session, prefix: str, month: Month, job_id: str) -> str | None:
+    def register(self, sessions: Sessions, prefix: str, month: Month, job_id: str) -> str | None:
         """Take in the partition that a job has just published; returns the job that its footer names."""
         ...
 

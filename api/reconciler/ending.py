@@ -115,8 +115,7 @@ def _is_published(context: Context, job: Job) -> bool:
         return False
     if decision.action != "publish":
         return False
-    with context.session() as session:
-        return context.catalog.register(session, job.prefix, job.request.month, job.id) == job.id
+    return context.catalog.register(context.session, job.prefix, job.request.month, job.id) == job.id
 
 
 def _may_still_publish(context: Context, job: Job, ending: Ending) -> bool:
@@ -151,8 +150,7 @@ def _stop_doubles(context: Context, job: Job) -> None:
 
 def _register(context: Context, job: Job) -> None:
     try:
-        with context.session() as session:
-            context.catalog.register(session, job.prefix, job.request.month, job.id)
+        context.catalog.register(context.session, job.prefix, job.request.month, job.id)
     except Exception:  # noqa: BLE001  logged
         # The partition is published whatever the catalogue makes of it; its next look at the archive takes it in.
         logger.exception("partition not registered", extra={"action": "register", JOB_ID: job.id})

@@ -1,7 +1,7 @@
 """The catalogue follows the archive: what is new, changed, gone, broken, or none of its business."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -80,17 +80,40 @@ def test_each_file_is_read_once(store: Store, sessions: Sessions) -> None:
     with CountingEngine() as duck:
         service = CatalogService(store, duck)
         put_partition(store)
-        with sessions() as session:
-            service.register(session, "hls-data", MONTH, "job-1")
+        service.register(sessions, "hls-data", MONTH, "job-1")
         service.refresh(sessions)
-        with sessions() as session:
-            service.register(session, "hls-data", MONTH, "job-1")
+        service.register(sessions, "hls-data", MONTH, "job-1")
         assert len(duck.read) == 1
         put_partition(store, 60)
         service.refresh(sessions)
         service.refresh(sessions)
         assert len(duck.read) == 2
     assert _partitions(sessions)["hls-data", "202402"].items == 60
+
+
+def test_files_are_read_outside_of_any_transaction(store: Store, sessions: Sessions) -> None:
+    """A file may be large and the archive slow, and SQLite has one writer."""
+    under_way: list[int] = []
+    opened = 0
+
+    @contextmanager
+    def counted() -> Iterator[Session]:
+        nonlocal opened
+        opened += 1
+        with sessions() as session:
+            yield session
+        opened -= 1
+
+    class Watched(CountingEngine):
+        def statistics(self, uri: str, month: Month) -> Statistics:
+            under_way.append(opened)
+            return super().statistics(uri, month)
+
+    put_partition(store, job_id="job-1")
+    store.put(layout.dataset_key("hls-data"), DatasetBinding(collections=COLLECTIONS).to_json())
+    with Watched() as watched:
+        assert CatalogService(store, watched).register(counted, "hls-data", MONTH, "job-1") == "job-1"
+    assert under_way == [0]
 
 
 def test_what_is_gone_is_forgotten(catalog: CatalogService, store: Store, sessions: Sessions) -> None:
@@ -106,8 +129,7 @@ def test_what_is_gone_is_forgotten(catalog: CatalogService, store: Store, sessio
     with sessions() as session:
         assert catalog.binding_of(session, "hls-data") is None
     store.delete(layout.partition_key("hls-data", MONTH.next()))
-    with sessions() as session:
-        catalog.register(session, "hls-data", MONTH.next())
+    catalog.register(sessions, "hls-data", MONTH.next())
     assert _partitions(sessions) == {}
 
 

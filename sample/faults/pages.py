@@ -33,12 +33,17 @@ def _no_count(page: Page, _call: Call) -> None:
     page.matched = None
 
 
+def _recount(page: Page, _call: Call) -> None:
+    page.matched = (page.matched or 0) + 1
+
+
 PAGES: dict[str, tuple[Callable[[Page], bool], Callable[[Page, Call], None]]] = {
     "repeat": (lambda page: page.before > 0 and bool(page.ids), _repeat),
     "stutter": (lambda page: bool(page.ids), _stutter),
     "no-next": (lambda page: page.after > 0, _no_next),
     "empty": (lambda page: page.after > 0, _empty),
     "no-count": (lambda _page: True, _no_count),
+    "recount": (lambda page: page.before > 0 and page.matched is not None, _recount),
 }
 """Kind to the pages that it can happen to, and what it does to them."""
 

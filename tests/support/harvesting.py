@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from stac_geoparquet.arrow import stac_table_to_items
 from stac_items import comparable
@@ -67,6 +68,12 @@ def digests(items: Iterable[dict[str, Any]]) -> dict[str, str]:
         assert name not in found, f"{name} comes twice"
         found[name] = hashlib.sha256(json.dumps(normal, sort_keys=True).encode()).hexdigest()
     return found
+
+
+def rows(path: Path, ids: Iterable[str]) -> pa.Table:
+    """The partition's rows with these ids, in its order."""
+    table = pq.read_table(path, partitioning=None)
+    return table.filter(pc.is_in(table.column("id"), value_set=pa.array(ids, pa.string())))
 
 
 def same_rows(one: Path, other: Path) -> bool:

@@ -1,77 +1,38 @@
 """Whatever the source does, the month is published whole, or not at all and with the reason."""
 
-import threading
-import time
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harvesting import Archive, digests, same_rows
+from faulty_months import (
+    DAY,
+    EVERYTHING,
+    IMPATIENT,
+    MONTH,
+    PASSING,
+    S30_OF_DAY,
+    Month,
+    check_refused,
+    check_whole,
+    fault,
+    harvested,
+    last_items,
+    misbehaving,
+    served,
+)
+from harvesting import Archive
+from staged_days import run_params
+from workers import published, worker
 
 from sample.catalog import Catalog
-from sample.server import Running, running
+from sample.server import running
+from storage import open_store
+from worker.contract.collections import S30
 from worker.contract.exits import ExitCode
 from worker.errors import RunError
-
-MONTH = "202401"
-DAY = "2024-01-01"
-
-PASSING = {
-    "errors": ["429", "500", "502", "503", "504"],
-    "Retry-After": ["429:retry_after=0.1"],
-    "silence": ["hang"],
-    "drip": ["drip:seconds=20"],
-    "broken JSON": ["broken-json"],
-    "cut body": ["cut"],
-    "repeated page": ["repeat"],
-    "stutter": ["stutter"],
-    "missing next": ["no-next"],
-    "empty page": ["empty"],
-    "no count": ["no-count"],
-    "no geometry": ["no-geometry"],
-    "no bands": ["no-bands"],
-    "no id": ["no-id"],
-    "no datetime": ["no-datetime"],
-}
-"""Misbehaviour that is gone when the request is sent again."""
-
-EVERYTHING = [kind for kinds in PASSING.values() for kind in kinds]
-
-IMPATIENT = {"request_timeout": 0.4}
-"""So that silence and drips take no time; for requests that are otherwise answered in milliseconds."""
-
-
-PATIENT = {"request_timeout": 2, "no_progress_timeout": 120}
-"""For large months: patience is sixty time-outs, as by default."""
-
-
-def fault(text: str, **conditions: object) -> str:
-    kind, _, options = text.partition(":")
-    return f"{kind}:{','.join([*filter(None, [options]), *(f'{name}={value}' for name, value in conditions.items())])}"
-
-
-@dataclass(frozen=True)
-class Month:
-    """A served month: its source, its items by digest, and the partition that a source without faults gives."""
-
-    source: Running
-    items: dict[str, str]
-    partition: Path
-
-
-@contextmanager
-def served(catalog: Catalog, folder: Path) -> Iterator[Month]:
-    """The catalogue's month, whose partition is compared with the catalogue here once, item by item."""
-    archive = Archive(folder)
-    items = digests(catalog.month(MONTH))
-    with running(catalog) as source:
-        archive.harvest(source.url, MONTH)
-        assert archive.digests(MONTH) == items
-        yield Month(source, items, archive.path(MONTH))
 
 
 @pytest.fixture(scope="module")
@@ -82,38 +43,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
         yield month
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
-    catalog = Catalog.generated(items_per_month=50_000, seed=3)
-    with served(catalog, tmp_path_factory.mktemp("large")) as month:
-        yield month
-
-
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path)
-
-
-@contextmanager
-def misbehaving(month: Month, *faults: str) -> Iterator[None]:
-    """The month's source with these faults and an empty log."""
-    month.source.log.clear()
-    month.source.faults.replace(faults)
-    try:
-        yield
-    finally:
-        month.source.faults.replace([])
-
-
-def check_whole(month: Month, archive: Archive, faults: list[str], **settings: object) -> None:
-    """Harvest the month from a source with these faults: everything is there, once, as it was served."""
-    with misbehaving(month, *faults):
-        result = archive.harvest(month.source.url, MONTH, settings=IMPATIENT | settings)
-    happened = {kind for record in month.source.log.records for kind in record.faults}
-    assert happened == {text.partition(":")[0] for text in faults}
-    assert (result.items, result.matched, result.complete) == (len(month.items), len(month.items), True)
-    assert result.anomalies == {}
-    assert same_rows(archive.path(MONTH), month.partition)
 
 
 @pytest.mark.parametrize("kinds", PASSING.values(), ids=PASSING)
@@ -124,33 +56,18 @@ def test_what_passes_leaves_no_trace(kinds: list[str], small: Month, archive: Ar
 
 
 def test_everything_at_once(small: Month, archive: Archive) -> None:
-    """Every misbehaviour that passes, each at one request in twenty, and all of them once for certain."""
+    """Every misbehaviour that passes, each at one request in twenty, and all of them once for certain, while an item
+    comes and another goes."""
+    came, went = last_items(small)
     certain = [fault(kind, day=DAY, times=1) for kind in EVERYTHING]
-    check_whole(small, archive, [*certain, *(fault(kind, rate=0.05) for kind in EVERYTHING)])
+    changes = [f"ingest:id={came},{S30_OF_DAY},page=2", f"remove:id={went},{S30_OF_DAY},page=2"]
+    harvested(small, archive, [*changes, *certain, *(fault(kind, rate=0.05) for kind in EVERYTHING)])
+    assert archive.digests(MONTH) == {key: value for key, value in small.items.items() if key != went}
 
 
 def test_an_outage_that_ends(small: Month, archive: Archive) -> None:
     """The run waits for as long as it takes, and then goes on."""
     check_whole(small, archive, ["outage:at=8,seconds=1.5"])
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("kinds", PASSING.values(), ids=PASSING)
-def test_a_large_month_under_what_passes(kinds: list[str], large: Month, archive: Archive) -> None:
-    """50,000 items, each misbehaviour at one request in twenty."""
-    check_whole(large, archive, [fault(kind, rate=0.05) for kind in kinds], **PATIENT)
-
-
-@pytest.mark.soak
-def test_a_large_month_with_everything_at_once(large: Month, archive: Archive) -> None:
-    """50,000 items, all misbehaviours together, each at one request in twenty."""
-    check_whole(large, archive, [fault(kind, rate=0.05) for kind in EVERYTHING], **PATIENT)
-
-
-@pytest.mark.soak
-def test_a_large_month_with_an_outage_of_a_minute(large: Month, archive: Archive) -> None:
-    """50,000 items, and in the middle of them nothing for a minute."""
-    check_whole(large, archive, ["outage:at=100,seconds=60"], **PATIENT, retry_wait_max=10)
 
 
 @pytest.mark.parametrize("kind", ["ingest", "remove"])
@@ -201,27 +118,39 @@ def test_a_month_without_items(archive: Archive) -> None:
 
 
 SLICE = r"^HLSS30_2.0 of 2024-01-01, 00:00:00 to 24:00:00: .*"
-AT_S30 = f"day={DAY},collection=HLSS30_2.0"
 UNAVAILABLE, INCOMPLETE = ExitCode.SOURCE_UNAVAILABLE, ExitCode.INCOMPLETE
+PATIENCE, LONGEST_ANSWER, BUSY = 1.5, 2, 3
+"""Seconds: how long the run hopes, what it grants to an answer that is under way then, and what a busy machine adds."""
+MOST_REQUESTS = 5 * (6 + 5)
+"""For a slice of two pages: in each search the odd page six times, and all but once the page before it too."""
 HOPELESS = {
     "outage": ("outage:at=20", UNAVAILABLE, r"^HLS.30_2.0 of 2024-01-\d\d, .*no new page for \d+ seconds; .*503 Serv"),
     "silence": ("hang", UNAVAILABLE, r"^HLS.30_2.0 of 2024-01-\d\d, .*: no answer for 0.4 seconds \(GET http"),
     "drip": ("drip:seconds=10", UNAVAILABLE, r"^HLS.30_2.0 of 2024-01-\d\d, .*: the answer took longer than 2 seconds"),
     "Retry-After": ("429:retry_after=600", UNAVAILABLE, r"^HLS.30_2.0 of 2024-01-\d\d, .*429 Too Many Requests"),
-    "cut body": (f"cut:{AT_S30}", UNAVAILABLE, SLICE + "IncompleteRead"),
-    "broken JSON": (f"broken-json:{AT_S30}", UNAVAILABLE, SLICE + "broken JSON"),
-    "repeated page": (f"repeat:{AT_S30}", INCOMPLETE, SLICE + "a page came again; searched 5 times"),
-    "stutter": (f"stutter:{AT_S30}", INCOMPLETE, SLICE + "searched 5 times"),
-    "missing next": (f"no-next:{AT_S30},page=1", INCOMPLETE, SLICE + "the last page, but 20 of 120 items have not"),
-    "empty page": (f"empty:{AT_S30},page=1", INCOMPLETE, SLICE + "an empty page, but 120 of 120 items are still"),
+    "cut body": (f"cut:{S30_OF_DAY}", UNAVAILABLE, SLICE + "IncompleteRead"),
+    "broken JSON": (f"broken-json:{S30_OF_DAY}", UNAVAILABLE, SLICE + "broken JSON"),
+    "repeated page": (f"repeat:{S30_OF_DAY}", INCOMPLETE, SLICE + "a page came again; searched 5 times"),
+    "stutter": (
+        f"stutter:{S30_OF_DAY}",
+        INCOMPLETE,
+        SLICE + "a `next` that leads to the page that it stands on; searched 5 times",
+    ),
+    "other count": (
+        f"recount:{S30_OF_DAY}",
+        INCOMPLETE,
+        SLICE + "the source's count changed from 120 to 121; searched 5 times",
+    ),
+    "missing next": (f"no-next:{S30_OF_DAY},page=1", INCOMPLETE, SLICE + "the last page, but 20 of 120 items have not"),
+    "empty page": (f"empty:{S30_OF_DAY},page=1", INCOMPLETE, SLICE + "an empty page, but 120 of 120 items are still"),
     "no geometry": (
-        f"no-geometry:{AT_S30},page=2,count=2",
+        f"no-geometry:{S30_OF_DAY},page=2,count=2",
         INCOMPLETE,
         SLICE + r"2 of \d+ items without geometry, such as H",
     ),
-    "no id": (f"no-id:{AT_S30}", INCOMPLETE, SLICE + r"1 of \d+ items without id"),
-    "no datetime": (f"no-datetime:{AT_S30}", INCOMPLETE, SLICE + r"1 of \d+ items without datetime"),
-    "no count": (f"no-count:{AT_S30},page=1", INCOMPLETE, SLICE + "a search without a count"),
+    "no id": (f"no-id:{S30_OF_DAY}", INCOMPLETE, SLICE + r"1 of \d+ items without id"),
+    "no datetime": (f"no-datetime:{S30_OF_DAY}", INCOMPLETE, SLICE + r"1 of \d+ items without datetime"),
+    "no count": (f"no-count:{S30_OF_DAY},page=1", INCOMPLETE, SLICE + "a search without a count"),
 }
 
 
@@ -231,25 +160,32 @@ def test_what_never_passes_ends_the_run(
 ) -> None:
     """The run ends in time with the right code, names the slice and the cause, leaves no thread behind and the old
     partition as it was."""
-    old = archive.path(MONTH)
-    old.parent.mkdir(parents=True)
-    old.write_bytes(b"what was published before")
-    before = threading.enumerate()
-    settings: dict[str, Any] = {"no_progress_timeout": 1.5} if code == UNAVAILABLE else {}
+    settings: dict[str, Any] = {"no_progress_timeout": PATIENCE} if code == UNAVAILABLE else {}
     if kind.startswith(("hang", "drip")):
         settings |= IMPATIENT
-    with misbehaving(small, kind):
-        began = time.monotonic()
-        with pytest.raises(RunError, match=message) as ended:
-            archive.harvest(small.source.url, MONTH, settings=settings)
-        took = time.monotonic() - began
-    assert ended.value.exit_code == code
-    assert took < 20
-    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
-    for thread in left:
-        thread.join(5)
-    assert not [thread for thread in left if thread.is_alive()]
-    assert old.read_bytes() == b"what was published before"
+    silent = check_refused(small, archive, kind, code, message, **settings)
+    if code == INCOMPLETE:
+        asked = small.source.log.searches(collections=S30)
+        assert sum(record.parameters["datetime"].startswith(DAY) for record in asked) <= MOST_REQUESTS
+    else:
+        assert silent < PATIENCE + LONGEST_ANSWER + BUSY
+        assert silent > PATIENCE or "retry_after" in kind  # which says that waiting is in vain
+
+
+@pytest.mark.parametrize("name", ["outage", "repeated page"])
+def test_the_process_says_so_last(name: str, small: Month, tmp_path: Path) -> None:
+    """`python -m worker` exits with the code, and the message with slice and cause is the last line of its log."""
+    kind, code, message = HOPELESS[name]
+    params = run_params((tmp_path / "archive").as_uri(), parallel=True)
+    hurried = {"NO_PROGRESS_TIMEOUT": str(PATIENCE), "RETRY_WAIT_MAX": "0.05"}
+    with (
+        misbehaving(small, kind),
+        worker(params, source=small.source.url, temp_dir=tmp_path / "temporary", environment=hurried) as process,
+    ):
+        assert process.wait() == code
+    assert re.match(message, process.message)
+    assert process.lines[-1]["action"] == "end"
+    assert published(open_store(params.destination), params) is None
 
 
 def test_a_retry_after_an_outage_goes_on_where_it_stopped(small: Month, archive: Archive) -> None:

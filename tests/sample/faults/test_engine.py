@@ -172,6 +172,17 @@ def test_next_that_is_missing(faulty: Faulty, pages: Pages) -> None:
     assert found[0]["context"]["matched"] > 60
 
 
+def test_count_that_changes(faulty: Faulty, pages: Pages) -> None:
+    """Later pages contradict the first one's count; the items are all there."""
+    _, client = faulty()
+    well = pages(client, datetime=WEEK, limit=20)
+    _, client = faulty("recount:page=2")
+    found = pages(client, datetime=WEEK, limit=20)
+    assert ids(found) == ids(well)
+    counts = [page["context"]["matched"] for page in well]
+    assert [page["context"]["matched"] for page in found] == [counts[0], counts[1] + 1, *counts[2:]]
+
+
 def test_empty_page_in_the_middle(faulty: Faulty, pages: Pages) -> None:
     """No items on the second page, but a `next` that leads on behind those that it should have had."""
     _, client = faulty()

@@ -17,7 +17,7 @@ from api.jobs.states import ENDS, JobState
 
 _BODIES: dict[str, dict[str, Any]] = {
     "submitJob": {"yearMonth": "202402", "bbox": [-124.7, 32.5, -114.1, 42.0]},
-    "createKey": {"name": "ada", "scope": "submit", "expiresAt": "2099-01-01T00:00:00Z"},
+    "createKey": {"name": "ada", "scope": "admin", "expiresAt": "2099-01-01T00:00:00Z"},
 }
 _ACTIVE = frozenset(JobState) - ENDS
 _OF_JOBS: dict[str, frozenset[JobState]] = {

@@ -41,6 +41,13 @@ class KeyNotFound(Problem):
     slug = "key-not-found"
 
 
+class FirstKeyRules(Problem):
+    """The first key ends that everybody may do everything, so it has to be one that can make others."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "first-key-rules"
+
+
 class KeyOfTheSetting(Problem):
     """The key is a setting, and ends with that."""
 

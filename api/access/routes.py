@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from api.access import service
-from api.access.callers import Admin, Reader
-from api.access.errors import Forbidden, KeyNotFound, KeyOfTheSetting, TooManyRequests
+from api.access.callers import Admin, Reader, Scope
+from api.access.errors import FirstKeyRules, Forbidden, KeyNotFound, KeyOfTheSetting, TooManyRequests
 from api.access.schemas import KeyOut, KeyRequest, KeysOut, NewKeyOut, WhoOut
 from api.db import Transaction
 from api.errors import BadRequest, BodyTooLarge, NotJson, Unauthorized, Unavailable, documented
@@ -29,10 +29,15 @@ def who_am_i(caller: Reader) -> WhoOut:
     operation_id="createKey",
     summary="Make a key",
     status_code=201,
-    responses=documented(NotJson, BodyTooLarge),
+    responses=documented(NotJson, BodyTooLarge, FirstKeyRules),
 )
-def create_key(wanted: KeyRequest, session: Transaction, caller: Admin) -> NewKeyOut:
-    """A new key, shown in this answer and never again."""
+def create_key(wanted: KeyRequest, request: Request, session: Transaction, caller: Admin) -> NewKeyOut:
+    """A new key, shown in this answer and never again. From the first one on nobody gets in without a key."""
+    if wanted.scope is not Scope.ADMIN and not request.app.state.access.is_guarded():
+        raise FirstKeyRules(
+            f"With the first key the service asks everybody for one, and {wanted.scope} cannot make others. "
+            "Make one with the scope admin first."
+        )
     row, key = service.create_key(
         session, name=wanted.name, scope=wanted.scope, actor=caller.actor, expires_at=wanted.expires_at
     )

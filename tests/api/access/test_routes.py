@@ -140,3 +140,14 @@ def test_the_first_key_closes_an_open_service(quiet_client: httpx.Client) -> Non
     assert quiet_client.get("/jobs").status_code == 401
     assert quiet_client.delete(f"/keys/{key['id']}", headers=bearer(key["key"])).status_code == 200
     assert quiet_client.get("/jobs").status_code == 401
+
+
+def test_the_first_key_can_make_others(quiet_client: httpx.Client) -> None:
+    """Where everybody may do everything, a key that ends that for all must not leave the service without an admin."""
+    for scope in ("read", "submit"):
+        refused = quiet_client.post("/keys", json={"name": "ada", "scope": scope})
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:hls:problem:first-key-rules")
+        assert quiet_client.get("/keys").json() == {"keys": []}
+    first = quiet_client.post("/keys", json={"name": "ada", "scope": "admin"}).json()["key"]
+    assert quiet_client.get("/keys").status_code == 401
+    assert quiet_client.post("/keys", json={"name": "bob", "scope": "read"}, headers=bearer(first)).status_code == 201

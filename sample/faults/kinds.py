@@ -30,7 +30,7 @@ KINDS: dict[str, Kind] = {
     "no-next": Kind("page", "no `next` although more follows"),
     "empty": Kind("page", "no items, but a `next` that goes on behind those left out"),
     "no-count": Kind("page", "no `context`"),
-    "recount": Kind("page", "a count that is one more than the page before stated"),
+    "recount": Kind("page", "a count that is one more than the first page stated"),
     "no-geometry": Kind("item", "an item with null for a geometry", _ITEM_OPTIONS),
     "no-bands": Kind("item", "an item without some of its bands", (*_ITEM_OPTIONS, "bands")),
     "no-id": Kind("item", "an item without id", _ITEM_OPTIONS),

@@ -21,6 +21,7 @@ from faulty_months import (
     harvested,
     last_items,
     misbehaving,
+    now_and_then,
     served,
 )
 from harvesting import Archive
@@ -56,12 +57,12 @@ def test_what_passes_leaves_no_trace(kinds: list[str], small: Month, archive: Ar
 
 
 def test_everything_at_once(small: Month, archive: Archive) -> None:
-    """Every misbehaviour that passes, each at one request in twenty, and all of them once for certain, while an item
+    """Every misbehaviour that passes, each now and then, and all of them once for certain, while an item
     comes and another goes."""
     came, went = last_items(small)
     certain = [fault(kind, day=DAY, times=1) for kind in EVERYTHING]
     changes = [f"ingest:id={came},{S30_OF_DAY},page=2", f"remove:id={went},{S30_OF_DAY},page=2"]
-    harvested(small, archive, [*changes, *certain, *(fault(kind, rate=0.05) for kind in EVERYTHING)])
+    harvested(small, archive, [*changes, *certain, *map(now_and_then, EVERYTHING)])
     assert archive.digests(MONTH) == {key: value for key, value in small.items.items() if key != went}
 
 

@@ -12,10 +12,10 @@ from faulty_months import (
     Month,
     check_refused,
     check_whole,
-    fault,
     harvested,
     last_items,
     misbehaving,
+    now_and_then,
     served,
 )
 from harvesting import Archive, rows
@@ -45,8 +45,8 @@ def archive(tmp_path: Path) -> Archive:
 
 @pytest.mark.parametrize("kind", EVERYTHING)
 def test_each_that_passes(kind: str, large: Month, archive: Archive) -> None:
-    """Each misbehaviour by itself, at one request in twenty."""
-    check_whole(large, archive, [fault(kind, rate=0.05)], **PATIENT)
+    """Each misbehaviour by itself, now and then."""
+    check_whole(large, archive, [now_and_then(kind)], **PATIENT)
 
 
 def test_an_outage_of_a_minute(large: Month, archive: Archive) -> None:
@@ -55,11 +55,11 @@ def test_an_outage_of_a_minute(large: Month, archive: Archive) -> None:
 
 
 def test_everything_at_once(large: Month, archive: Archive) -> None:
-    """All that passes together, each at one request in twenty, while an item comes and another goes: those two are
+    """All that passes together, each now and then, while an item comes and another goes: those two are
     there or not, as their slice was searched before or after, and every other is."""
     changed = last_items(large)
     faults = [f"{kind}:id={name},{S30_OF_DAY},page=2" for kind, name in zip(("ingest", "remove"), changed, strict=True)]
-    harvested(large, archive, [*faults, *(fault(kind, rate=0.05) for kind in EVERYTHING)], **PATIENT)
+    harvested(large, archive, [*faults, *map(now_and_then, EVERYTHING)], **PATIENT)
     assert large.items.keys() - _check_rows(large, archive) <= set(changed)
 
 

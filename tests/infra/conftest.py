@@ -17,6 +17,17 @@ REPOSITORY = Path(__file__).parents[2]
 
 Json = dict[str, Any]
 
+CLEAN_MACHINE = {
+    "PATH": "",
+    "PYTHONPATH": str(REPOSITORY),
+    **{
+        name: "http://127.0.0.1:9"
+        for way in ("http", "https", "all")
+        for name in (f"{way}_proxy", f"{way}_proxy".upper())
+    },
+}
+"""The environment of a process that finds no Node.js and no way out."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whichever test of this folder comes first waits for the templates."""
@@ -67,23 +78,27 @@ class Variant:
         return Template(self.folder / "HlsServiceStack.template.json")
 
     @property
+    def all(self) -> list[Template]:
+        """Those of every stack that the variant has."""
+        return [Template(path) for path in sorted(self.folder.glob("*.template.json"))]
+
+    @property
     def both(self) -> tuple[Template, Template]:
         return self.batch, self.service
 
 
 @pytest.fixture(scope="session")
 def variants(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Variant]:
-    """By name. Made by a process with an empty PATH, so without a Node.js of the machine's."""
+    """By name. Made by a process with an empty PATH, so without a Node.js of the machine's, and without a network."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "templates"
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             script = Path(__file__).with_name("variants.py")
-            environment = {"PATH": "", "PYTHONPATH": str(REPOSITORY), "HOME": str(base)}
             done = subprocess.run(
                 [sys.executable, str(script), f"{folder}.made"],
-                env=environment,
+                env=CLEAN_MACHINE | {"HOME": str(base)},
                 cwd=base,
                 capture_output=True,
                 text=True,

@@ -118,7 +118,11 @@ def test_jobs_run_in_private_subnets_without_a_way_in(default: Variant) -> None:
     batch = default.batch
     assert len(batch.of_type("AWS::EC2::NatGateway")) == 1
     assert batch.only("AWS::EC2::FlowLog")["TrafficType"] == "ALL"
-    assert batch.only("AWS::EC2::VPCEndpoint").get("VpcEndpointType", "Gateway") == "Gateway"
+    endpoint = batch.only("AWS::EC2::VPCEndpoint")
+    assert endpoint["VpcEndpointType"] == "Gateway"
+    assert endpoint["ServiceName"]["Fn::Join"][1] == ["com.amazonaws.", {"Ref": "AWS::Region"}, ".s3"]
+    private = [each["RouteTableId"] for each in batch.of_type("AWS::EC2::Route") if "NatGatewayId" in each]
+    assert [table for table in private if table not in endpoint["RouteTableIds"]] == []
     assert "SecurityGroupIngress" not in batch.only("AWS::EC2::SecurityGroup")
     assert not batch.of_type("AWS::EC2::SecurityGroupIngress")
     subnets = {name: each["Properties"] for name, each in batch.resources.items() if each["Type"] == "AWS::EC2::Subnet"}
@@ -144,7 +148,9 @@ def test_the_archive_is_kept_and_closed(default: Variant) -> None:
     rules = {rule["Id"]: rule for rule in properties["LifecycleConfiguration"]["Rules"]}
     jobs = rules["jobs"]
     assert (jobs["Prefix"], jobs["ExpirationInDays"]) == (f"{layout.JOBS_ROOT}/", layout.JOBS_LIFETIME.days)
-    assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(rules["leftovers"])
+    assert rules["leftovers"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rules["leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert [step["TransitionInDays"] for step in rules["partitions"]["Transitions"]] == [90]
     classes = {step["StorageClass"] for rule in rules.values() for step in rule.get("Transitions", [])}
     assert classes == {"STANDARD_IA"}
 
@@ -213,3 +219,22 @@ def test_options_reach_the_template(variants: Mapping[str, Variant]) -> None:
     assert not existing.of_type("AWS::EC2::VPC")
     subnets = existing.of_type("AWS::Batch::ComputeEnvironment")[0]["ComputeResources"]["Subnets"]
     assert subnets == ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+
+
+def test_a_vpc_may_be_handed_over(variants: Mapping[str, Variant]) -> None:
+    """In Python: of another stack, whose private subnets the machines use."""
+    batch = variants["given"].batch
+    assert not batch.of_type("AWS::EC2::VPC")
+    for environment in batch.of_type("AWS::Batch::ComputeEnvironment"):
+        subnets = environment["ComputeResources"]["Subnets"]
+        assert ["PrivateSubnet" in subnet["Fn::ImportValue"] for subnet in subnets] == [True, True]
+
+
+def test_logs_are_kept_as_long_as_one_likes(variants: Mapping[str, Variant]) -> None:
+    """Those of jobs, of the network and of the service."""
+    kept = [
+        group["RetentionInDays"]
+        for template in variants["grown"].both
+        for group in template.of_type("AWS::Logs::LogGroup")
+    ]
+    assert kept == [90, 90, 90]

@@ -74,6 +74,14 @@ def main(folder: Path) -> None:
     )
     HlsBatchStack(app, "HlsBatchStack", options=options)
     app.synth()
+    # The constructs' process starts with the first import of theirs, which must come after `infra` named its Node.js.
+    import aws_cdk as cdk
+    from aws_cdk import aws_ec2 as ec2
+
+    app = make_app(str(folder / "given"))
+    vpc = ec2.Vpc(cdk.Stack(app, "Network"), "Vpc", max_azs=2)
+    HlsBatchStack(app, "HlsBatchStack", vpc=vpc)
+    app.synth()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import httpx
 import psutil
@@ -34,7 +34,7 @@ class Process:
 
 
 @contextmanager
-def _service(folder: Path) -> Iterator[Process]:
+def _service(folder: Path, **settings: int) -> Iterator[Process]:
     environment = {
         "HLS_DATA_DIR": str(folder / "data"),
         "HLS_PORT": "0",
@@ -43,6 +43,7 @@ def _service(folder: Path) -> Iterator[Process]:
         "HLS_LOG_LEVEL": "warning",
         "HLS_REQUESTS_PER_MINUTE": str(10**9),
         "HLS_MAX_ACTIVE_JOBS": str(10**6),
+        **{name: str(value) for name, value in settings.items()},
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -59,7 +60,7 @@ def _service(folder: Path) -> Iterator[Process]:
 
 
 def _client(url: str, **headers: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False, verify=False)  # noqa: S501  no TLS here, whose preparation takes a while
 
 
 class Caller(threading.Thread):
@@ -83,44 +84,59 @@ class Caller(threading.Thread):
                     self.statuses[client.get(path.format(job=job)).status_code] += 1
 
 
+def _growth(samples: list[tuple[float, int]]) -> float:
+    """Bytes a second of the straight line that fits the samples best."""
+    at, found = mean(at for at, _ in samples), mean(bytes_ for _, bytes_ in samples)
+    spread = sum((each - at) ** 2 for each, _ in samples)
+    return sum((each - at) * (bytes_ - found) for each, bytes_ in samples) / spread
+
+
 @pytest.mark.parametrize(
     ("callers", "seconds"),
     [(10, 3), pytest.param(200, 120, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
     ids=["small", "full"],
 )
 def test_many_at_once(tmp_path: Path, callers: int, seconds: float) -> None:
-    """No reply but those that were asked for, and after the first quarter memory grows by less than a third."""
+    """No reply but those that were asked for, to many requests, and in the second half memory grows by 16 MiB at most."""
+    samples: list[tuple[float, int]] = []
     with _service(tmp_path) as service:
         over = threading.Event()
         crowd = [Caller(service.url, number, over) for number in range(callers)]
         for caller in crowd:
             caller.start()
-        time.sleep(seconds / 4)
-        early = service.memory()
-        time.sleep(3 * seconds / 4)
-        late = service.memory()
+        began = time.monotonic()
+        while (at := time.monotonic() - began) < seconds:
+            samples.append((at, service.memory()))
+            time.sleep(seconds / 120)
         over.set()
         for caller in crowd:
             caller.join(180)
     statuses = sum((caller.statuses for caller in crowd), Counter[int]())
-    print(f"{callers} callers, {seconds} s: {dict(statuses)}; memory {early >> 20} then {late >> 20} MiB")  # noqa: T201  shown by pytest -s
+    second_half = [(at, found) for at, found in samples if at > seconds / 2]
+    growth = _growth(second_half) * seconds / 2
+    told = [found >> 20 for _, found in samples[:: max(1, len(samples) // 12)]]
+    shown = f"memory {told} MiB, {growth / 2**20:+.1f} in the second half"
+    print(f"{callers} callers, {seconds} s: {dict(statuses)}; {shown}")  # noqa: T201  shown by pytest -s
     assert set(statuses) == {200, 202}
-    assert late < early * 4 / 3 + 16 * 2**20
+    assert statuses.total() >= 20 * seconds
+    assert min(caller.statuses.total() for caller in crowd) >= 1 + 2 * len(PATHS)
+    assert len(second_half) >= 10
+    assert growth < 16 * 2**20
 
 
 class Guesser(threading.Thread):
-    """Sends wrong keys at a steady rate."""
+    """Sends wrong keys at a steady rate, each with the id of one that there is."""
 
-    def __init__(self, url: str, per_second: float, over: threading.Event) -> None:
+    def __init__(self, url: str, key_id: str, per_second: float, over: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._url, self._pause, self._over = url, 1 / per_second, over
+        self._url, self._key_id, self._pause, self._over = url, key_id, 1 / per_second, over
         self.statuses: Counter[int] = Counter()
 
     def run(self) -> None:
         due = time.monotonic()
         with _client(self._url) as client:
             while not self._over.is_set():
-                wrong = f"hls_0123456789ab_{os.urandom(32).hex()}"
+                wrong = f"hls_{self._key_id}_{os.urandom(32).hex()}"
                 self.statuses[client.get("/jobs", headers={"X-API-Key": wrong}).status_code] += 1
                 due += self._pause
                 time.sleep(max(0, due - time.monotonic()))
@@ -137,34 +153,71 @@ def _median_latency(client: httpx.Client, seconds: float) -> float:
     return median(taken)
 
 
-def _with_guessers(url: str, rate: float, measure: Callable[[], float]) -> tuple[float, Counter[int]]:
-    over = threading.Event()
-    guessers = [Guesser(url, rate / 4, over) for _ in range(4)]
-    for guesser in guessers:
-        guesser.start()
-    found = measure()
-    over.set()
-    for guesser in guessers:
-        guesser.join(60)
-    return found, sum((guesser.statuses for guesser in guessers), Counter[int]())
+class Guessing:
+    """Wrong keys by several guessers, and how many they sent in which time while somebody measured."""
+
+    def __init__(self, url: str, key_id: str, per_second: float) -> None:
+        self._url, self._key_id, self._per_second = url, key_id, per_second
+        self.statuses: Counter[int] = Counter()
+        self.sent, self.seconds = 0, 0.0
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        over = threading.Event()
+        guessers = [Guesser(self._url, self._key_id, self._per_second / 4, over) for _ in range(4)]
+        for guesser in guessers:
+            guesser.start()
+        while not all(guesser.statuses for guesser in guessers):
+            time.sleep(0.01)
+        began, before = time.monotonic(), sum(guesser.statuses.total() for guesser in guessers)
+        yield
+        self.seconds += time.monotonic() - began
+        self.sent += sum(guesser.statuses.total() for guesser in guessers) - before
+        over.set()
+        for guesser in guessers:
+            guesser.join(60)
+            self.statuses += guesser.statuses
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(600)
-def test_guessing_slows_nobody(tmp_path: Path) -> None:
-    """Wrong keys at 200 a second change the median latency of a valid caller by less than a quarter.
+FULL = [pytest.mark.soak, pytest.mark.timeout(600)]
 
-    Measured in turns, because machines have other things to do; the median of all turns counts.
-    """
-    ratios, statuses = [], Counter[int]()
-    with _service(tmp_path) as service, _client(service.url, **{"X-API-Key": KEY}) as client:
-        _median_latency(client, 2)
-        began = time.monotonic()
-        for _ in range(10):
-            alone = _median_latency(client, 3)
-            guessed, told = _with_guessers(service.url, 200, lambda: _median_latency(client, 3))
-            ratios.append(guessed / alone)
-            statuses += told
-    rate = statuses.total() / (time.monotonic() - began) * 2
-    print(f"ratios {[round(ratio, 2) for ratio in ratios]}; {rate:.0f} wrong keys a second: {dict(statuses)}")  # noqa: T201
-    assert median(ratios) < 1.25
+
+@pytest.mark.parametrize(
+    ("rate", "turns", "seconds", "most"),
+    [(20, 3, 1.0, 3.0), pytest.param(200, 10, 3.0, 1.25, marks=FULL)],
+    ids=["small", "full"],
+)
+def test_guessing_slows_nobody(tmp_path: Path, rate: float, turns: int, seconds: float, most: float) -> None:
+    """Wrong keys at 200 a second change the median latency of a valid caller by less than a quarter."""
+    assert _slowed(tmp_path, rate, turns, seconds, {401, 429}) < most
+
+
+@pytest.mark.parametrize(
+    ("rate", "turns", "seconds", "most"),
+    [(20, 3, 1.0, 3.0), pytest.param(200, 10, 3.0, 2.0, marks=FULL)],
+    ids=["small", "full"],
+)
+def test_guessing_beyond_any_limit(tmp_path: Path, rate: float, turns: int, seconds: float, most: float) -> None:
+    """Where no address has to wait, as with guesses from many, each is looked up, and a valid caller is served on."""
+    assert _slowed(tmp_path, rate, turns, seconds, {401}, HLS_WRONG_KEYS_PER_MINUTE=10**9) < most
+
+
+def _slowed(folder: Path, rate: float, turns: int, seconds: float, expected: set[int], **settings: int) -> float:
+    """By how much: the median of turns without and with guesses, because machines have other things to do."""
+    ratios = []
+    with _service(folder, **settings) as service:
+        with _client(service.url, **{"X-API-Key": KEY}) as operator:
+            made = operator.post("/keys", json={"name": "ada", "scope": "read"}).json()
+        guessing = Guessing(service.url, made["id"], rate)
+        with _client(service.url, **{"X-API-Key": made["key"]}) as client:
+            _median_latency(client, seconds)
+            for _ in range(turns):
+                alone = _median_latency(client, seconds)
+                with guessing.under_way():
+                    ratios.append(_median_latency(client, seconds) / alone)
+    sent = guessing.sent / guessing.seconds
+    told = f"{median(ratios):.2f} of {[round(ratio, 2) for ratio in ratios]}"
+    print(f"latency times {told}; {sent:.0f} wrong keys a second: {dict(guessing.statuses)}")  # noqa: T201  shown by pytest -s
+    assert set(guessing.statuses) == expected
+    assert sent >= 0.95 * rate
+    return median(ratios)

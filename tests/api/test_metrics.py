@@ -97,7 +97,9 @@ def test_what_is_known_without_the_database(settings: Settings, executor: Memory
     """While it is away a scrape, also by a key that is kept there, tells of requests and that it is; others are told 503."""
     app = create_app(settings.model_copy(update={"reconcile": False}), executor=executor)
     client = serve(app)
-    key = {"X-API-Key": client.post("/keys", json={"name": "prometheus", "scope": "read"}).json()["key"]}
+    admin = {"X-API-Key": client.post("/keys", json={"name": "ada", "scope": "admin"}).json()["key"]}
+    reader = client.post("/keys", json={"name": "prometheus", "scope": "read"}, headers=admin).json()
+    key = {"X-API-Key": reader["key"]}
     assert "hls_database_up 1.0" in client.get("/metrics", headers=key).text
     app.state.engine.dispose()
     database = settings.data_dir / "hls.sqlite"
@@ -107,7 +109,7 @@ def test_what_is_known_without_the_database(settings: Settings, executor: Memory
     told = client.get("/metrics", headers=key)
     assert told.status_code == 200
     assert "hls_database_up 0.0" in told.text
-    assert 'hls_http_requests_total{method="POST",route="/keys",status="201"} 1.0' in told.text
+    assert 'hls_http_requests_total{method="POST",route="/keys",status="201"} 2.0' in told.text
     assert "hls_jobs{" not in told.text
     assert client.get("/jobs", headers=key).status_code == 503
     assert client.get("/metrics", headers={"X-API-Key": f"hls_{12 * '0'}_{64 * '0'}"}).status_code == 503

@@ -97,6 +97,8 @@ class RunStatus:
     """Of the last attempt that ended."""
     failure: FailureCode | None = None
     """What the executor itself knows of a failure: OUT_OF_MEMORY, TIMEOUT, INTERRUPTED, IMAGE, CAPACITY, LOST."""
+    ended_by_hand: bool = False
+    """Somebody asked the executor to end it, whether the service or another."""
     attempts: tuple[Attempt, ...] = ()
     log_ref: str | None = None
     """Where the executor keeps the log of the last attempt."""

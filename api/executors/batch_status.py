@@ -59,6 +59,7 @@ def run_status(job: Mapping[str, Any]) -> RunStatus:
         reason="; ".join(_reasons(job)) or None,
         exit_code=_exit_code(job, state, attempts),
         failure=_failure(job) if state is RunState.FAILED else None,
+        ended_by_hand=_ended_by_hand(job),
         attempts=attempts,
         log_ref=_log_ref(job),
         definition=job.get("jobDefinition"),
@@ -94,11 +95,14 @@ def _failure(job: Mapping[str, Any]) -> FailureCode | None:
     for code, words in _FAILURES:
         if words.search(said):
             return code
-    ended_by_hand = job.get("isTerminated") or job.get("isCancelled")
-    if job.get("container", {}).get("exitCode") == _KILLED and not ended_by_hand:
+    if job.get("container", {}).get("exitCode") == _KILLED and not _ended_by_hand(job):
         # Nothing but a want of memory kills a container whose host stays and that nobody terminates.
         return FailureCode.OUT_OF_MEMORY
     return None
+
+
+def _ended_by_hand(job: Mapping[str, Any]) -> bool:
+    return bool(job.get("isTerminated") or job.get("isCancelled"))
 
 
 def _log_ref(job: Mapping[str, Any]) -> str | None:

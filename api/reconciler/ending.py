@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,6 +25,9 @@ from worker.contract.documents import Decision
 from worker.contract.exits import FAILURE_OF_EXIT, REMEDY, ExitCode, FailureCode
 from worker.contract.logs import JOB_ID
 
+_STOPPED = (None, ExitCode.INTERRUPTED, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+"""How a worker ends that was told to, or never began."""
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -34,7 +38,7 @@ class Ending:
     reason: str | None = None
 
     @classmethod
-    def of(cls, status: RunStatus) -> Self:
+    def of(cls, status: RunStatus, executor: str) -> Self:
         """Read the executor's word; what it knows itself goes before the exit code."""
         if status.state is RunState.SUCCEEDED:
             return cls(None, f"The run {status.ref} succeeded", status.reason)
@@ -49,6 +53,10 @@ class Ending:
             what = f"The worker ended with exit code {status.exit_code}{tries}"
         if status.failure is not None:
             return cls(status.failure, what, status.reason)
+        if status.ended_by_hand and status.exit_code in _STOPPED:
+            return cls(
+                FailureCode.INTERRUPTED, f"Somebody ended the run {status.ref} at {executor}{tries}", status.reason
+            )
         if status.exit_code == ExitCode.CANCELLED:
             return cls(FailureCode.CONFLICT, what, status.reason)
         return cls(FAILURE_OF_EXIT.get(status.exit_code or 0, FailureCode.APP), what, status.reason)
@@ -83,7 +91,9 @@ def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) ->
     elif job.cancel_requested_at is not None and _cancel_holds(context, job):
         _stop_doubles(context, job)
         actor = job.cancel_requested_by or ACTOR
-        _finish(context, job, JobState.CANCELLED, actor, ending.what, _facts(context, job, status))
+        # How it ended does not matter, as it was told to.
+        reason = ending.what if status is None else f"the run {status.ref} has stopped; nothing was published"
+        _finish(context, job, JobState.CANCELLED, actor, reason, _facts(context, job, status))
     elif _is_published(context, job):
         _succeed(context, job, ending, status, "its partition is there, without a result")
     elif _follow_double(context, job, ending) or _may_still_publish(context, job, ending):

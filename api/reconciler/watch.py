@@ -51,7 +51,7 @@ class _Look:
             if status is None:
                 self._missing(job)
             elif status.state.ended:
-                self._end(job, Ending.of(status), status)
+                self._end(job, Ending.of(status, self._context.executor.name), status)
             else:
                 self._under_way(job, status)
         except ExecutorUnavailable as error:

@@ -49,7 +49,8 @@ FAILURE_OF_EXIT: dict[int, FailureCode] = {
 REMEDY: dict[FailureCode, str] = {
     FailureCode.OUT_OF_MEMORY: "The worker ran out of memory. Raise the job's memory, then retry; finished days are kept.",
     FailureCode.TIMEOUT: "The run exceeded its time limit. Retry: finished days are kept, so it goes on where it stopped.",
-    FailureCode.INTERRUPTED: "The machine went away in every attempt. Retry: finished days are kept.",
+    FailureCode.INTERRUPTED: "The run was stopped from outside: its machine went away in every attempt, or somebody "
+    "ended it. Retry: finished days are kept.",
     FailureCode.IMAGE: "The worker's image could not be started. Check that it was pushed and may be pulled, then retry.",
     FailureCode.CAPACITY: "No machine was free for the job in time. Check the compute environment's limits, then retry.",
     FailureCode.SOURCE_UNAVAILABLE: "The STAC API did not answer for too long. Retry when it is back; finished days are kept.",

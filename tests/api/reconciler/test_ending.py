@@ -143,6 +143,26 @@ def test_every_failure_is_explained(
     assert hand.story(running)[-1] == job.failure_message
 
 
+@pytest.mark.parametrize("exit_code", [None, 75, 137, 143, 65])
+def test_a_run_that_somebody_ended(
+    hand: Any, executor: MemoryExecutor, running: str, monkeypatch: pytest.MonkeyPatch, exit_code: int | None
+) -> None:
+    """It is said that somebody did, and not that machines went away or that the worker failed by itself, unless the
+    worker had a reason of its own."""
+    executor.fail("run-1", exit_code, reason="not needed")
+    ended = replace(executor.poll(["run-1"])["run-1"], ended_by_hand=True)
+    monkeypatch.setattr(executor, "poll", lambda _refs: {"run-1": ended})
+    hand.turn()
+    job = hand.job(running)
+    if exit_code == 65:
+        assert (job.failure_code, "Somebody" in job.failure_message) == ("INCOMPLETE", False)
+        return
+    assert job.failure_code == "INTERRUPTED"
+    assert job.failure_message.startswith("Somebody ended the run run-1 at memory")
+    assert "or somebody ended it" in job.failure_message
+    assert "(memory: not needed)" in job.failure_message
+
+
 def test_words_that_no_database_takes_block_no_job(hand: Any, executor: MemoryExecutor, running: str) -> None:
     """Half a character, or a NUL, in the worker's last words, its log and the executor's reasons: replaced by a mark."""
     bad = "before \x00 \ud800 after"

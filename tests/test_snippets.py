@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from demos import staying
 
 from hls.client import Client
 from hls.processes import server
@@ -46,6 +47,7 @@ def _blocks(page: str) -> Iterator[Block]:
 
 BLOCKS = [block for page in PAGES if Path(page).name not in CHECKED_ELSEWHERE for block in _blocks(page)]
 RUN = [block for block in BLOCKS if block.reason is None and block.language in ("bash", "python", "sql")]
+README = [block for block in RUN if block.page == "README.md"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,8 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A service with two months of the world and a job that was cancelled; `hls` and a `make` that only says what it
-    would do are on the path."""
+    """A service with a month of the world."""
     folder = tmp_path_factory.mktemp("reader")
-    tools = folder / "tools"
-    tools.mkdir()
-    _script(tools / "hls", f'exec "{sys.executable}" -m hls "$@"')
-    _script(tools / "make", f'exec /usr/bin/env PATH="$OLD_PATH" make --dry-run -C "{REPOSITORY}" "$@"')
-    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
     with running(Catalog.generated(items_per_month=150)) as source:
         settings = {
             "HLS_DATA_DIR": str(folder / "data"),
@@ -77,29 +73,51 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "TEMP_DIR": str(folder / "temporary"),
         }
         with server("api", log=folder / "log", environment=settings) as url, Client(url) as client:
-            jobs = [client.submit(month) for month in ("202401", "202402")]
-            cancelled = client.cancel(client.submit("202301", collections=["HLSL30_2.0"], prefix="other")["id"])
-            for job in (*jobs, cancelled):
-                *_, ended = client.watch(job["id"], every=0.1)
-                assert ended["status"] == ("cancelled" if job is cancelled else "succeeded"), ended
-            environment = {
-                **os.environ,
-                "OLD_PATH": os.environ["PATH"],
-                "PATH": f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "PYTHONPATH": str(REPOSITORY),
-                "HLS_URL": url,
-                "HLS_CONFIG": str(folder / "none.toml"),
-                "STAC_API_URL": source.url,
-                "TEMP_DIR": str(folder / "temporary"),
-            }
-            yield Place(folder, url, environment)
+            *_, ended = client.watch(client.submit("202402")["id"], every=0.1)
+            assert ended["status"] == "succeeded", ended
+            environment = _shell(folder, url)
+            yield Place(folder, url, {**environment, "STAC_API_URL": source.url, "TEMP_DIR": str(folder / "temporary")})
+
+
+def _shell(folder: Path, url: str) -> dict[str, str]:
+    """A reader's environment: `hls` and a `make` that only says what it would do are on the path."""
+    tools = folder / "tools"
+    tools.mkdir()
+    _script(tools / "hls", f'exec "{sys.executable}" -m hls "$@"')
+    _script(tools / "make", f'exec /usr/bin/env PATH="$OLD_PATH" make --dry-run -C "{REPOSITORY}" "$@"')
+    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    return {
+        **os.environ,
+        "OLD_PATH": os.environ["PATH"],
+        "PATH": f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "HLS_URL": url,
+        "HLS_CONFIG": str(folder / "none.toml"),
+    }
+
+
+@pytest.mark.timeout(400)
+def test_readme_from_top_to_bottom(tmp_path: Path) -> None:
+    """Every block ends well, in order, in the folder where `hls demo --stay` has just told its story and stays."""
+    with staying(tmp_path, "--items", "3000") as demo:
+        place = Place(tmp_path, demo.url, _shell(tmp_path, demo.url))
+        said = {block.line: _run(block, place, tmp_path) for block in README}
+    everything = "".join(said.values())
+    assert "Missing in hls-data-bbox-5cbbdf76" in everything, "there is something to be asked for again"
+    assert re.search(r"^\w+ +202403 in hls-data-bbox-5cbbdf76: asked for$", everything, re.MULTILINE)
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("block", RUN, ids=lambda block: f"{block.page}:{block.line}")
+@pytest.mark.parametrize(
+    "block", [block for block in RUN if block not in README], ids=lambda block: f"{block.page}:{block.line}"
+)
 def test_it_runs_as_it_stands(place: Place, block: Block) -> None:
-    """Each shell block, Python snippet and query ends well where a reader would run it."""
-    folder = place.folder / "data/archive" if block.page == "docs/data.md" else place.folder
+    """Each shell block, Python snippet and query of docs/ ends well where a reader would run it."""
+    _run(block, place, place.folder / "data/archive" if block.page == "docs/data.md" else place.folder)
+
+
+def _run(block: Block, place: Place, folder: Path) -> str:
+    """Everything that it wrote."""
     code = block.code.replace(HOST, place.url)
     commands = {
         "bash": ["bash", "-euo", "pipefail", "-c", code],
@@ -107,9 +125,16 @@ def test_it_runs_as_it_stands(place: Place, block: Block) -> None:
         "sql": [sys.executable, "-c", "import duckdb, sys; print(duckdb.sql(sys.argv[1]).fetchall())", code],
     }
     ended = subprocess.run(
-        commands[block.language], cwd=folder, env=place.environment, capture_output=True, text=True, check=False
+        commands[block.language],
+        cwd=folder,
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
-    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+    assert ended.returncode == 0, f"{block.page}:{block.line}\n{ended.stdout[-3000:]}"
+    return ended.stdout
 
 
 def test_what_is_not_run_says_why() -> None:

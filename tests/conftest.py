@@ -39,6 +39,8 @@ S3_ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
+_READER = {"AWS_ACCESS_KEY_ID": "reader-key", "AWS_SECRET_ACCESS_KEY": "reader-secret"}
+
 _WEED_PORTS = tuple(
     f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3", "admin") for kind in ("", ".grpc")
 )
@@ -66,7 +68,7 @@ def shared_data() -> Path:
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running S3 server with one identity, that of `environment`."""
+    """A running S3 server with two identities: those of `environment` and of `reader`."""
 
     endpoint: str
 
@@ -74,6 +76,11 @@ class S3Server:
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to use the server."""
         return {**S3_ENVIRONMENT, "AWS_ENDPOINT_URL": self.endpoint}
+
+    @property
+    def reader(self) -> dict[str, str]:
+        """Over `environment`: credentials that may read every bucket and write nothing."""
+        return _READER
 
     def make_bucket(self) -> str:
         """Make an empty bucket; returns its name."""
@@ -137,11 +144,9 @@ def _start_s3(folder: Path, stack: ExitStack, *, seconds: float) -> S3Server | N
     """Start the server; None if it ended, for instance because a port was taken."""
     weed = shutil.which("weed", path=Path(sys.executable).parent)
     assert weed, "weed is missing: install the dependency group `test`"
-    identity = {"accessKey": S3_ENVIRONMENT["AWS_ACCESS_KEY_ID"], "secretKey": S3_ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]}
+    identities = [_identity("test", S3_ENVIRONMENT, "Admin"), _identity("reader", _READER, "Read", "List")]
     configuration = folder / "identities.json"
-    configuration.write_text(
-        json.dumps({"identities": [{"name": "test", "credentials": [identity], "actions": ["Admin"]}]})
-    )
+    configuration.write_text(json.dumps({"identities": identities}))
     (folder / "data").mkdir()
     ports = dict(zip(_WEED_PORTS, _free_ports(len(_WEED_PORTS)), strict=True))
     log = stack.enter_context((folder / "log").open("wb"))
@@ -175,6 +180,11 @@ def _start_s3(folder: Path, stack: ExitStack, *, seconds: float) -> S3Server | N
         assert time.monotonic() < give_up, f"the S3 server did not answer: {(folder / 'log').read_text()[-2000:]}"
         time.sleep(0.05)
     return None
+
+
+def _identity(name: str, environment: dict[str, str], *actions: str) -> dict[str, object]:
+    keys = {"accessKey": environment["AWS_ACCESS_KEY_ID"], "secretKey": environment["AWS_SECRET_ACCESS_KEY"]}
+    return {"name": name, "credentials": [keys], "actions": actions}
 
 
 def _stop(process: subprocess.Popen[bytes], ports: dict[str, int]) -> None:

@@ -138,6 +138,50 @@ def test_credentials_that_are_wrong(s3_root: str, source: Running, tmp_path: Pat
     assert source.log.searches() == []
 
 
+def test_credentials_that_may_only_read(s3_root: str, s3_server: "S3Server", source: Running, tmp_path: Path) -> None:
+    """74 at the first day that is to be kept, with the storage's own word; nothing is written."""
+    params = _params(s3_root)
+    with worker(params, source=source.url, temp_dir=tmp_path / "temporary", environment=s3_server.reader) as process:
+        assert process.wait() == ExitCode.STORAGE
+    assert "AccessDenied" in process.message
+    assert list(open_store(s3_root).scan()) == []
+
+
+CREDENTIALS = """
+import datetime, json, pathlib, sys
+over = pathlib.Path(sys.argv[1]).exists()
+until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=901)  # botocore renews 900 s before
+print(json.dumps({
+    "Version": 1, "AccessKeyId": "nobody" if over else "test-key", "SecretAccessKey": "test-secret",
+    "Expiration": until.isoformat(),
+}))
+"""
+"""A program from which botocore fetches credentials that last a second, good ones until the file is there."""
+
+
+def test_credentials_that_expire(s3_root: str, source: Running, tmp_path: Path) -> None:
+    """Renewed while they can be; after that 74, and with good ones again the finished days are used."""
+    program, over, config = tmp_path / "credentials.py", tmp_path / "over", tmp_path / "config"
+    program.write_text(CREDENTIALS)
+    config.write_text(f"[default]\ncredential_process = {sys.executable} {program} {over}\n")
+    environment = {"AWS_CONFIG_FILE": str(config), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    params, store = _params(s3_root), open_store(s3_root)
+    source.faults.replace(["latency:seconds=0.3"])
+    with worker(params, source=source.url, temp_dir=tmp_path / "temporary", environment=environment) as process:
+        assert process.read(8)
+        over.touch()
+        assert process.wait() == ExitCode.STORAGE
+    source.faults.replace([])
+    assert any(word in process.message for word in ("InvalidAccessKeyId", "403"))
+    assert published(store, params) is None
+    kept = _days_kept(store, params)
+    assert 0 < kept < 31
+    source.log.clear()
+    with worker(params, source=source.url, temp_dir=tmp_path / "temporary") as process:
+        assert process.wait() == ExitCode.DONE
+    assert len({search.parameters["datetime"] for search in source.log.searches()}) == 31 - kept
+
+
 @contextmanager
 def _wired(server: "S3Server") -> Iterator[tuple[Wire, str]]:
     """A wire to the S3 server, and the address of its near end."""

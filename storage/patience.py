@@ -40,7 +40,8 @@ class Patience:
 
     def serve(self, client: "S3Client") -> None:
         """Let the client's calls be tried again so; its own retries are to be off."""
-        client.meta.events.register("needs-retry.s3", self._wait)
+        answered: Any = self._wait  # botocore reads the answer, though its types say that there is none
+        client.meta.events.register("needs-retry.s3", answered)
 
     def _wait(
         self,

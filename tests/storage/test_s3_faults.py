@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from proxy import Wire, wire
 
@@ -130,7 +131,7 @@ def test_answers_that_pass(bucket: S3Store, file: Path, waits: list[float], stat
     def answer(store: S3Store, request: Any) -> AWSResponse:
         request.body.read(10)
         body = f"<Error><Code>{code}</Code><Message>again</Message></Error>".encode()
-        return AWSResponse(request.url, status, {}, RawReply(body))
+        return AWSResponse(request.url, status, HTTPHeaders(), RawReply(body))
 
     sent = _break(bucket, 3, answer)
     bucket.publish(KEY, file, expected=None)
@@ -190,7 +191,8 @@ def _break(store: S3Store, times: int, how: Callable[[Any, Any], AWSResponse | N
         sent.append(request.method)
         return how(store, request) if len(sent) <= times else None
 
-    store._client.meta.events.register("before-send.s3.PutObject", spoil)
+    answered: Any = spoil  # botocore reads the answer, though its types say that there is none
+    store._client.meta.events.register("before-send.s3.PutObject", answered)
     return sent
 
 

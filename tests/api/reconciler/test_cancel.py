@@ -23,6 +23,7 @@ def test_a_cancel_in_time(hand: Any, executor: MemoryExecutor, running: str) -> 
     assert json.loads(hand.store.get(layout.decision_key(running)))["action"] == "cancel"
     assert executor.terminated == {"run-1": "cancelled by ada"}
     assert "the cancel holds: no run may publish any more" in hand.story(running)
+    assert hand.story(running)[-1] == "the run run-1 has stopped; nothing was published"
 
 
 def test_a_cancel_too_late(hand: Any, executor: MemoryExecutor, running: str) -> None:

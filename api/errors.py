@@ -1,7 +1,7 @@
 """Every error as problem+json (RFC 9457) with a stable `type`."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
@@ -23,6 +23,7 @@ from starlette.routing import Match
 
 from api import db
 from api.executors.base import ExecutorUnavailable
+from api.faults import field_faults
 from api.logs import request_id
 from storage import StorageError
 
@@ -200,23 +201,6 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     faults = field_faults(found)
     detail = "; ".join(f"{fault['field'] or 'body'}: {fault['message']}" for fault in faults)
     return _problem(request, BadRequest(detail, errors=faults))
-
-
-_WORDS = {
-    "extra_forbidden": "unknown field: see /docs for those that there are",
-    "missing": "is missing",
-    "model_attributes_type": "send a JSON object, with the header Content-Type: application/json",
-}
-
-
-def field_faults(found: Sequence[Any]) -> list[dict[str, str]]:
-    """Field and message of each of pydantic's errors, the contract's own words where a message comes from there."""
-    faults = []
-    for fault in found:
-        path = [str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header")]
-        message = _WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
-        faults.append({"field": ".".join(path), "message": message})
-    return faults
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from api.access.callers import SubmitAttempt, Visitor
 from api.db import Transaction
-from api.errors import Problem, field_faults
+from api.errors import Problem
+from api.faults import field_faults
 from api.jobs import service
 from api.pages.problems import PageRoute, faults_by_field, said
 from api.pages.render import page, see, sign_in_first

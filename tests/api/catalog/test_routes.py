@@ -233,3 +233,18 @@ def test_a_month_that_is_not_there(client: httpx.Client, sessions: Sessions) -> 
     with sessions() as session:
         add_job(session, "77", month="202401", ended=False)
     assert "Job 77 is at work" in client.get("/partitions/202401").json()["detail"]
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/partitions?state=ready&state=fine", "state"),
+        ("/partitions?from=x", "from"),
+        ("/partitions/2024", "yearMonth"),
+    ],
+)
+def test_faults_are_named_as_the_caller_does(client: httpx.Client, path: str, field: str) -> None:
+    """A parameter that is given several times has no numbers, and the path's month is called as everywhere."""
+    reply = client.get(path)
+    assert (reply.status_code, [fault["field"] for fault in reply.json()["errors"]]) == (422, [field])

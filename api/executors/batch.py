@@ -36,6 +36,8 @@ _DESCRIBED_AT_ONCE = 100
 _LONGEST_REASON = 1024
 _CALLS_PER_SECOND = 40  # Batch takes 50 submissions a second
 _DEFINITION_SECONDS = 60
+_NO_JOB = "hls-none"
+"""Name and id of no job."""
 _PINNED = re.compile(r".+:\d+")
 
 
@@ -120,8 +122,10 @@ class BatchExecutor:
                 listed += [job for job in page["jobSummaryList"] if job["jobName"] == name]
                 self._pacer.wait()
         listed.sort(key=lambda job: job["createdAt"])
-        described = self.poll([job["jobId"] for job in listed])
-        return [described.get(job["jobId"]) or run_status(job) for job in listed]
+        described = self._describe([job["jobId"] for job in listed])
+        # Only the description tells tags; what has not ours is somebody else's, whatever its name.
+        foreign = {ref for ref, job in described.items() if compute.JOB_TAG not in job.get("tags", {})}
+        return [run_status(described.get(job["jobId"], job)) for job in listed if job["jobId"] not in foreign]
 
     def poll(self, refs: Sequence[str]) -> Mapping[str, RunStatus]:
         return {ref: run_status(job) for ref, job in self._describe(refs).items()}
@@ -159,6 +163,9 @@ class BatchExecutor:
             raise ExecutorUnavailable(f"the job queue {self._queue} is {state} and {status}: {why}")
         with self._call("look up the job definition"):
             self._definition.pinned()
+        # With neither of these no job can be followed, nor a submission looked up.
+        self._describe([_NO_JOB])
+        self.find(_NO_JOB)
 
     def close(self) -> None:
         self._submitter.close()

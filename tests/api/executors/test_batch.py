@@ -270,6 +270,31 @@ def test_jobs_of_others_are_left_alone(stubbed: Stubbed) -> None:
         stubbed.executor.terminate("id-1", "cancelled")
 
 
+def test_a_name_of_somebody_else_is_not_found(stubbed: Stubbed) -> None:
+    """A job of the same name without our tag is no run of ours, to be followed or stopped; one that is only listed,
+    and not described yet, may be."""
+    summaries = [
+        {"jobId": ref, "jobName": NAME, "status": "RUNNING", "createdAt": 1} for ref in ("id-1", "id-2", "id-3")
+    ]
+    stubbed.lists(summaries)
+    theirs = detail("id-2")
+    del theirs["tags"]
+    stubbed.describes(["id-1", "id-2", "id-3"], detail("id-1"), theirs)
+    assert [run.ref for run in stubbed.executor.find(NAME)] == ["id-1", "id-3"]
+
+
+@pytest.mark.parametrize("denied", ["describe_jobs", "list_jobs"])
+def test_runs_that_cannot_be_followed_are_no_health(stubbed: Stubbed, denied: str) -> None:
+    """The queue and the definition answer, but what becomes of jobs may not be asked: the check says so."""
+    queue = {"jobQueueName": "queue", "jobQueueArn": "arn:queue", "priority": 1, "computeEnvironmentOrder": []}
+    stubbed.batch.add_response("describe_job_queues", {"jobQueues": [{**queue, "state": "ENABLED", "status": "VALID"}]})
+    if denied == "list_jobs":
+        stubbed.batch.add_response("describe_jobs", {"jobs": []})
+    stubbed.batch.add_client_error(denied, "AccessDeniedException", "not authorized", http_status_code=403)
+    with pytest.raises(ExecutorUnavailable, match="not authorized"):
+        stubbed.executor.check()
+
+
 def test_a_queue_that_takes_nothing(stubbed: Stubbed) -> None:
     """The check says which queue is missing, disabled or invalid, and why."""
     queue = {"jobQueueName": "queue", "jobQueueArn": "arn:queue", "priority": 1, "computeEnvironmentOrder": []}

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     )
     query_seconds: float = Field(default=10, gt=0, description="Longest time that one query of the database may take")
     max_active_jobs: int = Field(
-        default=1000, ge=1, description="Jobs that have not ended, beyond which no new ones are taken"
+        default=1000,
+        ge=1,
+        description="Jobs that have not ended, beyond which no new ones are taken; one reconciler follows 10,000",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged"

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = load()
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, *([settings.api_key.get_secret_value()] if settings.api_key else []))
         run: Command = given.run
         return run(settings, given)
     except StartRefused as refusal:

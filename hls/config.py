@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_config_path
@@ -23,7 +23,7 @@ class Server:
     """Where the service is, and what to show at its door."""
 
     url: str
-    key: str | None
+    key: str | None = field(repr=False)
 
 
 def config_path(environment: Mapping[str, str] = os.environ) -> Path:

@@ -32,6 +32,11 @@ def test_the_key_of_the_file_goes_to_its_server_only(tmp_path: Path) -> None:
     assert resolve(None, None, {"HLS_CONFIG": str(tmp_path / "none"), "HLS_API_KEY": "of the service"}).key is None
 
 
+def test_the_key_is_not_shown() -> None:
+    """Whoever prints the server sees where it is."""
+    assert repr(Server("http://h", "a secret")) == "Server(url='http://h')"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("url = ", "cannot be read"), ('adress = "x"', "adress cannot be used"), ('url = "host:80"', "no address")],

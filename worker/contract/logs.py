@@ -12,8 +12,9 @@ REQUEST_ID = "requestId"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _SECRETS = re.compile(
     r"(?P<key>hls_[0-9a-f]{12})_[0-9a-f]{64}"  # a key of the service: its id may stay
-    r"|(?P<user>://[^\s:/@\"]+):[^\s/@\"]+@"  # the password in a URL
-    r"|(?P<name>X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"]+"  # a link that downloads
+    r"|(?P<user>://[^\s:/@\"]*):[^\s\"]+@"  # the password in a URL, which may hold any sign that an address may
+    r"|(?P<name>(?i:X-Amz-(?:Signature|Credential|Security-Token))[\\\"']*[=:]\s*b?[\\\"']*)[^&\s\\\"']+"  # a link, a header
+    r"|(?P<word>\b(?i:password)=)(?:'[^']*'|[^\s\"'&]+)"  # of a database, as its driver writes it
 )
 
 
@@ -25,7 +26,7 @@ def masked(text: str) -> str:
 def _mask(found: re.Match[str]) -> str:
     if found["key"]:
         return f"{found['key']}_***"
-    return f"{found['user']}:***@" if found["user"] else f"{found['name']}***"
+    return f"{found['user']}:***@" if found["user"] else f"{found['name'] or found['word']}***"
 
 
 class JsonFormatter(logging.Formatter):

@@ -21,7 +21,7 @@ def run(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HLS_DATA_DIR", f"{tmp_path}/data")
     monkeypatch.setenv("HLS_DATABASE_URL", database_url)
-    monkeypatch.setattr(logs, "configure", lambda _level: None)  # the handlers of this process are pytest's
+    monkeypatch.setattr(logs, "configure", lambda *_: None)  # the handlers of this process are pytest's
     engine = db.make_engine(Settings().database)
     migrate.upgrade(engine)
     engine.dispose()

@@ -73,6 +73,8 @@ class RequestRecord:
         details = {"action": "request", "method": scope["method"], "path": scope["path"], "status": status}
         if job := scope.get("path_params", {}).get("job_id"):
             details[JOB_ID] = job
+        if caller := scope.get("state", {}).get("caller"):
+            details["who"] = caller.actor
         logger.info("%s %s", scope["method"], scope["path"], extra=details | {"ms": round(1000 * seconds, 1)})
 
 

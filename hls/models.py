@@ -167,6 +167,7 @@ class KeyOut(TypedDict):
     expiresAt: str | None
     lastUsedAt: str | None
     revokedAt: str | None
+    revokedBy: str | None
 
 
 class NewKeyOut(KeyOut):

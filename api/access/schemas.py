@@ -52,6 +52,7 @@ class KeyOut(Out):
     expires_at: datetime | None = Field(description="When it ends, in UTC; null: never")
     last_used_at: datetime | None = Field(description="Written at most once a minute")
     revoked_at: datetime | None = Field(description="Since when it is refused, in UTC; null while it holds")
+    revoked_by: str | None = Field(description="Who revoked it; null while it holds")
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:

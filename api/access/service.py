@@ -43,10 +43,12 @@ def keep_operator(session: Session, *, is_set: bool) -> None:
     """
     db.serialise(session, "operator-key")
     row = store.key(session, OPERATOR)
-    if row is not None:
-        row.revoked_at = None if is_set else row.revoked_at or db.now()
+    made_by = f"{ENV_PREFIX}API_KEY"
+    if row is not None and is_set:
+        row.revoked_at = row.revoked_by = None
+    elif row is not None and row.revoked_at is None:
+        row.revoked_at, row.revoked_by = db.now(), made_by
     elif is_set:
-        made_by = f"{ENV_PREFIX}API_KEY"
         session.add(
             ApiKey(id=OPERATOR, name=OPERATOR, scope=Scope.ADMIN, digest="", created_at=db.now(), created_by=made_by)
         )
@@ -73,7 +75,7 @@ def revoke_key(session: Session, key_id: str, *, actor: str) -> ApiKey:
             raise KeyOfTheSetting(
                 f"This key is the setting {ENV_PREFIX}API_KEY: change that, and start the service again."
             )
-        row.revoked_at = db.now()
+        row.revoked_at, row.revoked_by = db.now(), actor
         session.flush()
         logger.info("key revoked", extra={"action": "key", "key": key_id, "who": actor})
     return row

@@ -1,5 +1,6 @@
 """HTTP of the catalogue."""
 
+import logging
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -30,6 +31,8 @@ from worker.contract.month import YearMonth
 
 PARQUET = "application/vnd.apache.parquet"
 LINK_LIFETIME = timedelta(minutes=15)
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["partitions"], responses=documented(Unauthorized, Forbidden, TooManyRequests, Unavailable))
 
@@ -127,9 +130,10 @@ def download_partition(
 
 
 @router.post("/partitions/refresh", operation_id="refreshPartitions", summary="Look at the archive", status_code=202)
-def refresh_partitions(request: Request, session: Transaction, _: Submitter) -> RefreshOut:
+def refresh_partitions(request: Request, session: Transaction, caller: Submitter) -> RefreshOut:
     """Ask for a look at the archive, for files that were written or removed behind the service's back."""
     requested_at = _catalog(request).request_refresh(session)
+    logger.info("look asked for", extra={"action": "refresh", "who": caller.actor})
     return RefreshOut(
         requested_at=requested_at,
         message="The archive is looked at within seconds; `refresh` in GET /partitions says when that is done.",

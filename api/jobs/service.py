@@ -127,6 +127,7 @@ def cancel_job(session: Session, job_id: str, *, actor: str) -> Job:
         if job.state.ended:
             raise JobEnded(f"Job {job.id} has {job.state} already, so there is nothing to cancel.", jobId=job.id)
         if _try_cancel(session, job, actor):
+            logger.info("cancel asked for", extra={"action": "cancel", JOB_ID: job.id, "who": actor})
             return job
         session.refresh(job)
     raise JobEnded(f"Job {job.id} changed too often while it was being cancelled. Try again.", jobId=job.id)

@@ -96,7 +96,8 @@ def _load(cursor: duckdb.DuckDBPyConnection, file: pq.ParquetFile) -> Told:
 
 def _statistics(cursor: duckdb.DuckDBPyConnection, file: pq.ParquetFile, month: Month, told: Told) -> Statistics:
     rows: int = file.metadata.num_rows
-    provenance, doubt = own_provenance(file.metadata.metadata or {}, month, rows)
+    metadata = file.metadata.metadata or {}
+    provenance, doubt = own_provenance(metadata, month, rows)
     totals = queries.totals(cursor, month)
     days = queries.days(cursor, month) if "datetime" in told.columns else None
     clouds = queries.cloud_distribution(cursor) if "eo:cloud_cover" in told.columns else None
@@ -108,6 +109,8 @@ def _statistics(cursor: duckdb.DuckDBPyConnection, file: pq.ParquetFile, month: 
         cloud_cover_histogram=histogram(clouds) if clouds is not None else None,
         tiles=queries.tiles(cursor) if "id" in told.columns else None,
         places=queries.places(cursor),
+        columns=file.schema_arrow.names,
+        geoparquet=b"geo" in metadata,
         row_groups=row_groups(file.metadata),
         footer=described(provenance) if provenance else None,
     )

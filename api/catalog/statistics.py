@@ -115,6 +115,8 @@ class Detail(Out):
     cloud_cover_histogram: list[Bin] | None = Field(default=None, description="Items by cloud cover")
     tiles: Tiles | None = Field(default=None, description="MGRS tiles, as the ids name them")
     places: Places | None = Field(default=None, description="Where the items are, on a coarse grid")
+    columns: list[str] | None = Field(default=None, description="Names of the file's columns, in its order")
+    geoparquet: bool | None = Field(default=None, description="Whether the file's metadata say that it is GeoParquet")
     row_groups: RowGroups | None = Field(default=None, description="How the file is cut")
     footer: Footer | None = Field(default=None, description="Null in a file that this service's worker did not write")
 

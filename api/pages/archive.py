@@ -17,9 +17,10 @@ from api.pages.heat import heat_maps
 from api.pages.places import map_of
 from api.pages.problems import PageRoute
 from api.pages.render import may_submit, month_address, page, see, sign_in_first
-from api.pages.snippets import snippets
+from api.pages.snippets import Snippet, snippets
 from api.pages.words import STATES, meaning
 from worker.contract import layout
+from worker.contract.columns import COLUMNS
 from worker.contract.month import YearMonth
 
 _ACTIVE = tuple(state for state in JobState if state not in ENDS)
@@ -77,9 +78,19 @@ def month(
         days=days_chart(partition.days) if partition.days_present and partition.days else None,
         clouds=cloud_chart(clouds) if clouds and any(part.items for part in clouds) else None,
         places=map_of(partition.places) if partition.places else None,
-        snippets=snippets(partition.path) if partition.path and not partition.unreadable else [],
+        snippets=_snippets(partition),
         here=month_address(prefix, year_month),
     )
+
+
+def _snippets(partition: PartitionDetailOut) -> list[Snippet]:
+    """What was looked at before columns were noted has those of every file of ours, if it is one."""
+    if partition.path is None or partition.unreadable:
+        return []
+    if partition.columns is None:
+        is_ours = partition.footer is not None
+        return snippets(partition.path, [name for name, _ in COLUMNS] if is_ours else [], is_geoparquet=is_ours)
+    return snippets(partition.path, partition.columns, is_geoparquet=bool(partition.geoparquet))
 
 
 @router.post("/ui/refresh")

@@ -113,6 +113,8 @@ def _fill(archive: Path) -> None:
         lag = {60: -10, 61: -3, 100: 5, 157: 6}.get(index, 40)
         told: dict[str, Any] = {"matched": None, "complete": None} if index in (70, 71, 72) else {}
         put_partition(store, items, month=month, seed=index, harvested_at=month.end + timedelta(days=lag), **told)
+    put_partition(store, 30, prefix="foreign", foreign=True)
+    put_partition(store, 0, prefix="empty", items=0, matched=0)
     for prefix, box in (("hls-data", None), ("hls-california", (-124.7, 32.5, -114.1, 42.0))):
         store.put(layout.dataset_key(prefix), DatasetBinding(bbox=box, collections=COLLECTIONS).to_json())
     for month in list(Month.span(Month(2024, 1), Month(2024, 6))):

@@ -208,8 +208,9 @@ def test_a_file_that_holds_no_items_at_all(duck: Engine, tmp_path: Path) -> None
     )
     assert found.items == 4
     assert len(found.summary.notes) == 5
-    assert found.detail.model_dump(exclude={"row_groups"}) == dict.fromkeys(
-        found.detail.model_dump(exclude={"row_groups"})
+    assert (found.detail.columns, found.detail.geoparquet) == (["price"], False)
+    assert found.detail.model_dump(exclude={"row_groups", "columns", "geoparquet"}) == dict.fromkeys(
+        found.detail.model_dump(exclude={"row_groups", "columns", "geoparquet"})
     )
 
 

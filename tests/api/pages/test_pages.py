@@ -3,6 +3,8 @@
 import gzip
 import html
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from land_outline import OUTLINE, drawn
 from sqlmodel import Session
@@ -157,6 +161,19 @@ def test_a_month_without_items(archive: LocalStore, months: Months) -> None:
     assert page.status_code == 200
     assert "No items" in words(page)
     assert 'class="chart"' not in page.text
+
+
+def test_snippets_ask_for_what_the_file_has(archive: LocalStore, months: Months, tmp_path: Path) -> None:
+    """Another program's file may lack every column that ours have: what is offered for it runs, and counts."""
+    table = pa.table({"id": ["a", "b"], "price": [1.0, 2.0]})
+    pq.write_table(table, tmp_path / "odd.parquet")
+    archive.put(layout.partition_key("hls-data", MONTH), (tmp_path / "odd.parquet").read_bytes())
+    page = months(MONTH).get("/ui/months/202402").text
+    offered = re.findall(r'<code data-snippet="(.*?)">(.*?)</code>', page, re.DOTALL)
+    assert [name for name, _ in offered] == ["DuckDB", "pyarrow"]
+    for _, code in offered:
+        run = [sys.executable, "-I", "-c", html.unescape(code)]
+        assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.split() == ["2"]
 
 
 def test_places_count_every_item(client: httpx.Client) -> None:

@@ -145,7 +145,7 @@ def test_a_log_that_cannot_be_opened(lab: LocalLab) -> None:
 
 def test_a_run_that_takes_too_long_is_ended(lab: LocalLab) -> None:
     """The time limit ends the attempt by SIGTERM, and the run: a time-out is not tried again."""
-    executor = lab.executor(timeout=0.3)
+    executor = lab.executor(timeout=2)
     lab.order("a", "wait")
     executor.submit(params_of("a"))
     status = ended(executor, "a")

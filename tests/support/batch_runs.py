@@ -153,7 +153,9 @@ class _Recorded(S3Store):
     """A bucket that notes every partition that was really put."""
 
     def __init__(self, bucket: str, client: "S3Client", publications: list[str]) -> None:
-        super().__init__(bucket, client)
+        super().__init__(bucket)
+        self._client.close()
+        self._client = client
         self._publications = publications
 
     def publish(self, key: str, path: Path, *, expected: str | None) -> str:

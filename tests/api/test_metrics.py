@@ -3,16 +3,20 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
+from sqlmodel import Session
 
+from api import db
 from api.app import create_app
 from api.executors.base import ExecutorUnavailable
 from api.executors.memory import MemoryExecutor
+from api.jobs.models import Job
 from api.settings import Settings
 from tests.api.conftest import Serve
 from worker.contract.exits import FailureCode
@@ -118,6 +122,26 @@ def test_what_is_known_without_the_database(settings: Settings, executor: Memory
     for path in settings.data_dir.glob("kept-*"):
         path.rename(path.with_name(path.name.removeprefix("kept-")))
     assert "hls_database_up 1.0" in client.get("/metrics", headers=key).text
+
+
+def test_the_oldest_job_that_has_not_ended(app: FastAPI, serve: Serve) -> None:
+    """Its age, whatever came since and whatever ended before; 0 without one."""
+    client = serve(app)
+    assert samples(client, "hls_oldest_active_job_seconds") == {(): 0.0}
+    jobs = [client.post("/jobs", json={"yearMonth": f"20240{number}"}).json()["id"] for number in (1, 2, 3)]
+    client.post(f"/jobs/{jobs[0]}/cancel")
+    with Session(app.state.engine) as session, session.begin():
+        for job, hours in zip(jobs, (9, 5, 1), strict=True):
+            session.get_one(Job, job).created_at = db.now() - timedelta(hours=hours)
+    assert samples(client, "hls_oldest_active_job_seconds")[()] == pytest.approx(5 * 3600, abs=120)
+
+
+def test_the_last_good_pass(client: httpx.Client) -> None:
+    """When it ended, in seconds since 1970; later when there was another."""
+    until(lambda: samples(client, "hls_reconciler_last_pass_timestamp_seconds")[()] > 0)
+    first = samples(client, "hls_reconciler_last_pass_timestamp_seconds")[()]
+    assert first == pytest.approx(time.time(), abs=60)
+    until(lambda: samples(client, "hls_reconciler_last_pass_timestamp_seconds")[()] > first)
 
 
 def test_methods_of_ones_own_make_no_series(empty_client: httpx.Client) -> None:

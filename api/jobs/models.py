@@ -121,11 +121,11 @@ class JobEvent(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The answer that a request with this `Idempotency-Key` got."""
+    """The answer that a caller's request with its `Idempotency-Key` got."""
 
     __tablename__ = "idempotency_keys"
 
-    key: str = Field(primary_key=True, max_length=255)
+    key: str = Field(primary_key=True, max_length=255, description="Digest of the caller and the key")
     params: str = Field(sa_type=Text, description="The request, as in `jobs.params`")
     status_code: int
     answer: str = Field(sa_type=Text)

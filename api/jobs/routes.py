@@ -84,7 +84,7 @@ def submit_job(
     Where an equal job is active, that one is returned with status 200 and `deduplicated: true`.
     """
     bound_to = request.app.state.binding_of(params.prefix)  # before the key's lock is held
-    if idempotency_key and (kept := service.answered(session, idempotency_key, params)):
+    if idempotency_key and (kept := service.answered(session, caller.actor, idempotency_key, params)):
         return _job_reply(json.loads(kept.answer), kept.status_code, {"Idempotency-Replayed": "true"})
     job, deduplicated = service.put_job(
         session,
@@ -95,7 +95,7 @@ def submit_job(
     )
     status_code, body = _answer(job, deduplicated)
     if idempotency_key:
-        service.keep_answer(session, idempotency_key, params, status_code, body)
+        service.keep_answer(session, caller.actor, idempotency_key, params, status_code, body)
     return _job_reply(body, status_code)
 
 

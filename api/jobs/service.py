@@ -1,5 +1,6 @@
 """What may be asked of jobs, and by which rules."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -162,14 +163,15 @@ def retry_job(
     return put_job(session, job.request, actor=actor, binding_of=binding_of, retry_of=job, max_active=max_active)
 
 
-def answered(session: Session, key: str, params: JobParams) -> IdempotencyKey | None:
-    """The answer that this key got before; requests with one key wait for each other.
+def answered(session: Session, actor: str, key: str, params: JobParams) -> IdempotencyKey | None:
+    """The answer that the caller's key got before; its requests with one key wait for each other.
 
     Raises:
         KeyReused: the request was another one.
     """
-    db.serialise(session, f"key:{key}")
-    found = store.idempotent_answer(session, key)
+    own = _own_key(actor, key)
+    db.serialise(session, f"key:{own}")
+    found = store.idempotent_answer(session, own)
     if found is not None and found.params != params.to_json().decode():
         raise KeyReused(
             f"The Idempotency-Key {key!r} came with another request before. Use a new key for a new request."
@@ -177,11 +179,13 @@ def answered(session: Session, key: str, params: JobParams) -> IdempotencyKey | 
     return found
 
 
-def keep_answer(session: Session, key: str, params: JobParams, status_code: int, answer: dict[str, Any]) -> None:
-    """Keep what a request with this key was answered."""
+def keep_answer(
+    session: Session, actor: str, key: str, params: JobParams, status_code: int, answer: dict[str, Any]
+) -> None:
+    """Keep what the caller's request with this key was answered."""
     session.add(
         IdempotencyKey(
-            key=key,
+            key=_own_key(actor, key),
             params=params.to_json().decode(),
             status_code=status_code,
             answer=json.dumps(answer),
@@ -189,3 +193,8 @@ def keep_answer(session: Session, key: str, params: JobParams, status_code: int,
         )
     )
     session.flush()
+
+
+def _own_key(actor: str, key: str) -> str:
+    """Each caller's keys are its own: another's may have the same name."""
+    return hashlib.sha256(f"{actor}\n{key}".encode()).hexdigest()

@@ -243,23 +243,24 @@ def test_ends_are_final(transaction: Sessions, end: JobState) -> None:
 def test_a_key_is_for_one_request(transaction: Sessions) -> None:
     """The kept answer comes back for the same request, and another request with the key is refused."""
     with transaction() as session:
-        assert service.answered(session, "k", params()) is None
-        service.keep_answer(session, "k", params(), 202, {"id": "x"})
+        assert service.answered(session, "ada", "k", params()) is None
+        service.keep_answer(session, "ada", "k", params(), 202, {"id": "x"})
     with transaction() as session:
-        kept = service.answered(session, "k", params("2024-01"))
+        assert service.answered(session, "bob", "k", params("202402")) is None
+        kept = service.answered(session, "ada", "k", params("2024-01"))
         assert kept is not None
         assert (kept.status_code, kept.answer) == (202, '{"id": "x"}')
     with pytest.raises(KeyReused), transaction() as session:
-        service.answered(session, "k", params("202402"))
+        service.answered(session, "ada", "k", params("202402"))
 
 
 def test_old_answers_are_forgotten(transaction: Sessions) -> None:
     """Kept answers do not pile up."""
     with transaction() as session:
-        service.keep_answer(session, "k", params(), 202, {})
+        service.keep_answer(session, "ada", "k", params(), 202, {})
     with transaction() as session:
         store.forget_answers(session, older_than=db.now() - timedelta(days=1))
-        assert service.answered(session, "k", params()) is not None
+        assert service.answered(session, "ada", "k", params()) is not None
         store.forget_answers(session, older_than=db.now() + timedelta(seconds=1))
         session.expunge_all()
-        assert store.idempotent_answer(session, "k") is None
+        assert service.answered(session, "ada", "k", params()) is None

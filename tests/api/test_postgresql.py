@@ -63,3 +63,28 @@ def test_a_host_that_vanishes_is_noticed_on_both_sides(line: Wire) -> None:
             assert [wired.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [30, 10, 3]
             assert wired.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
     engine.dispose()
+
+
+def test_a_connection_that_was_ended_meanwhile_is_replaced(server: Server) -> None:
+    """PostgreSQL ends the idle connections of the pool: the next statement has a new one and does not fail."""
+    engine = db.make_engine(Settings(database_url=server.get_uri()).database)
+    with engine.connect() as connection:
+        before = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+    with psycopg.connect(server.get_uri(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [before])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar() != before
+    engine.dispose()
+
+
+def test_a_connection_is_not_kept_for_ever(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is older than half an hour is replaced before it is used again."""
+    engine = db.make_engine(Settings(database_url=server.get_uri()).database)
+    pids = set()
+    for hours in range(3):
+        now = time.time() + 3600 * hours
+        monkeypatch.setattr("sqlalchemy.pool.base.time.time", lambda now=now: now)
+        with engine.connect() as connection:
+            pids.add(connection.execute(text("SELECT pg_backend_pid()")).scalar())
+    assert len(pids) == 3
+    engine.dispose()

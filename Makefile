@@ -54,6 +54,7 @@ soak: install  ## the tests at full size; takes an hour or so
 # An engine that speaks Docker's language. BUILD_FLAGS is for what a site needs, such as --secret or --platform.
 ENGINE ?= $(shell command -v docker || command -v podman)
 PIP_ARGS = $(foreach name,PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST,$(if $($(name)),--build-arg $(name)))
+DIGEST_ARG = $(if $(PYTHON_DIGEST),--build-arg PYTHON_DIGEST=$(PYTHON_DIGEST))
 # Podman's own image format has no health check.
 FORMAT = $(if $(findstring podman,$(notdir $(ENGINE))),--format docker)
 
@@ -61,7 +62,7 @@ FORMAT = $(if $(findstring podman,$(notdir $(ENGINE))),--format docker)
 images:  ## build the worker's and the service's image, with docker or podman
 	@test -n "$(ENGINE)" || { echo "No docker and no podman here: install one, or say ENGINE=..." >&2; exit 1; }
 	for image in worker api; do \
-		$(ENGINE) build $(FORMAT) $(PIP_ARGS) $(BUILD_FLAGS) -f Dockerfile.$$image -t hls-$$image . || exit 1; \
+		$(ENGINE) build $(FORMAT) $(PIP_ARGS) $(DIGEST_ARG) $(BUILD_FLAGS) -f Dockerfile.$$image -t hls-$$image . || exit 1; \
 	done
 
 .PHONY: test-containers

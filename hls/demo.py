@@ -14,10 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hls.client import Client
+from hls.faults import Fault
 from hls.models import JobOut, PartitionDetailOut
 from hls.processes import server
 
 MONTH = "202401"
+OTHER_MONTH = "202312"
 CALIFORNIA = [-124.7, 32.5, -114.1, 42.0]
 FOLDER = Path("data/demo")
 _NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
@@ -52,8 +54,9 @@ The API: {url}/docs
 
 
 def main(*, stay: bool, port: int, items: int) -> int:
-    """Run the demo; 0 if the job succeeded. With `stay` the service goes on until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers are stopped
+    """Run the demo; 0 if the job succeeded. With `stay` the service goes on until Ctrl-C or a signal to end."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))  # so that everything is stopped
     console = Console()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -62,13 +65,16 @@ def main(*, stay: bool, port: int, items: int) -> int:
         environment = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": str(port), "STAC_API_URL": source, **_NO_PROXY}
         with server("api", log=FOLDER / "service.log", environment=environment) as service, Client(service) as client:
             console.print(f"The service listens at {service}")
-            code = _demonstrate(console, client)
-            if stay:
-                console.print(STAYS.format(url=service), highlight=False, soft_wrap=True)
-                with contextlib.suppress(KeyboardInterrupt):
-                    threading.Event().wait()
-            elif code == 0:
-                console.print(EPILOGUE, highlight=False)
+            try:
+                code = _demonstrate(console, client)
+                if stay:
+                    console.print(STAYS.format(url=service), highlight=False, soft_wrap=True)
+                    with contextlib.suppress(KeyboardInterrupt):
+                        threading.Event().wait()
+                elif code == 0:
+                    console.print(EPILOGUE, highlight=False)
+            finally:
+                _stop_jobs(client)
             return code
 
 
@@ -86,6 +92,22 @@ def _demonstrate(console: Console, client: Client) -> int:
     console.print(f"\nThe file that was written, asked with DuckDB:\n\n{query}\n", highlight=False, soft_wrap=True)
     print(duckdb.sql(query))  # noqa: T201  DuckDB draws its own table
     return 0
+
+
+def _leave_one_to_retry(client: Client) -> None:
+    """A cancelled job, so that each example on the page of the API has one to work on."""
+    client.cancel(client.submit(OTHER_MONTH, bbox=CALIFORNIA)["id"])
+
+
+def _stop_jobs(client: Client) -> None:
+    """Workers outlive the service, and the source of these goes with the demo."""
+    with contextlib.suppress(Fault):
+        active = list(client.jobs(status=["pending", "submitted", "running"]))
+        for job in active:
+            client.cancel(job["id"])
+        for job in active:
+            for _ in client.watch(job["id"]):
+                pass
 
 
 def _wait_until_ready(client: Client) -> None:

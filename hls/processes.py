@@ -31,7 +31,11 @@ def _running(
     command: Sequence[str], output: IO[str], environment: dict[str, str] | None
 ) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(  # noqa: S603  our own modules, by our own interpreter
-        command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,  # a terminal's Ctrl-C is for whoever started it, who may want to ask it something still
     )
     try:
         yield process

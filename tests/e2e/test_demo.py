@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from demos import staying
+
+from hls.client import Client
 
 REPOSITORY = Path(__file__).parent.parent.parent
 NOBODY = "http://127.0.0.1:9"
@@ -40,7 +43,7 @@ def test_the_demo_from_end_to_end(tmp_path: Path) -> None:
 
 def test_it_stays_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """Its closing words lead to its own addresses, whatever its port. Ended by SIGTERM, as by a supervisor, it stops
-    both of its servers."""
+    both of its servers and the worker, whose source they were."""
     with staying(tmp_path, "--items", "3000") as demo:
         assert {f"{demo.url}/", f"{demo.url}/docs", f"HLS_URL={demo.url}"} <= set(demo.said.split())
         assert ":8000" not in demo.said
@@ -48,11 +51,15 @@ def test_it_stays_and_leaves_nothing_behind(tmp_path: Path) -> None:
         assert source
         for url in (demo.url, source[1]):
             assert httpx.get(url).status_code == 200
+        with Client(demo.url) as client:
+            job_id = client.submit("202402")["id"]
+            next(job for job in client.watch(job_id, every=0.1) if job["status"] == "running")
         demo.process.terminate()
         assert demo.process.wait(30) == 128 + signal.SIGTERM
         for url in (demo.url, source[1]):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url)
+    assert [process for process in psutil.process_iter(["cmdline"]) if job_id in str(process.info["cmdline"])] == []
 
 
 def test_make_demo_is_hls_demo() -> None:

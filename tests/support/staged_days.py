@@ -42,7 +42,7 @@ def harvested_day(day: date, items: list[dict[str, Any]], *, counted: bool = Tru
 
 
 def run_params(destination: str, *, job_id: str = "job", **others: Any) -> RunParams:
-    return RunParams(year_month="202401", job_id=job_id, destination=destination, **others)
+    return RunParams(**{"year_month": "202401", "job_id": job_id, "destination": destination, **others})
 
 
 def provenance_of(params: RunParams, *, items: int) -> Provenance:

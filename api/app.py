@@ -15,6 +15,7 @@ from api.access.routes import router as keys_router
 from api.access.service import keep_operator
 from api.catalog.routes import router as catalog_router
 from api.executors.base import Executor
+from api.executors.capped import CappedLogs
 from api.jobs.routes import router as jobs_router
 from api.middleware import RequestRecord
 from api.parts import assemble
@@ -60,7 +61,7 @@ def create_app(
     app.state.settings = settings
     app.state.parts = parts
     app.state.engine = parts.engine
-    app.state.executor = parts.executor
+    app.state.logs = CappedLogs(parts.executor, settings.max_log_reads)
     app.state.catalog = parts.catalog
     app.state.binding_of = parts.binding_of
     app.state.readiness = health.Readiness(parts)

@@ -14,6 +14,7 @@ from worker.contract.job import Destination
 
 ENV_PREFIX = "HLS_"
 MAX_PAGE_SIZE = 500
+MAX_LOG_LINES = 10_000
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept; longer than a load balancer keeps its own, which otherwise sends a request into a
 connection that is being closed and answers 502."""
@@ -71,6 +72,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=65_536, ge=1024, description="Largest body of a request, in bytes")
     max_page_size: int = Field(
         default=MAX_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Most jobs of one page of the list"
+    )
+    max_log_lines: int = Field(
+        default=MAX_LOG_LINES, ge=1, le=MAX_LOG_LINES, description="Most lines of one page of a job's log"
+    )
+    max_log_reads: int = Field(
+        default=8, ge=1, description="Logs that are read from the executor at a time; more are told to come again"
     )
     query_seconds: float = Field(default=10, gt=0, description="Longest time that one query of the database may take")
     max_active_jobs: int = Field(

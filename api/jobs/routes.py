@@ -12,7 +12,8 @@ from api.access.callers import Reader, Submitter
 from api.access.errors import Forbidden, TooManyRequests
 from api.db import Transaction
 from api.errors import BadRequest, BodyTooLarge, NotJson, Unauthorized, Unavailable, documented
-from api.executors.base import Executor, ExecutorUnavailable
+from api.executors.base import ExecutorUnavailable
+from api.executors.capped import CappedLogs
 from api.jobs import cursor, service, store
 from api.jobs.errors import (
     BadCursor,
@@ -26,7 +27,7 @@ from api.jobs.errors import (
 )
 from api.jobs.models import Job
 from api.jobs.schemas import EventOut, EventsOut, JobFilter, JobOut, JobRequest, JobsOut, LogsOut
-from api.settings import Settings
+from api.settings import MAX_LOG_LINES, Settings
 
 router = APIRouter(
     tags=["jobs"], responses=documented(Unauthorized, Forbidden, BadRequest, TooManyRequests, Unavailable)
@@ -52,6 +53,7 @@ def _found(job_id: JobId, request: Request, _: Reader) -> Job:
 
 Found = Annotated[Job, Depends(_found)]
 """The job of the path, read by itself: what is asked of others then holds no connection of the database's."""
+_LOG_LINES = 1000
 _LOCATION = {
     "Location": {
         "description": "Address of the job",
@@ -163,15 +165,19 @@ def read_logs(
     request: Request,
     _: Reader,
     token: Annotated[str | None, Query(description="`nextToken` of the page before", examples=["0"])] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="Most lines of the page", examples=[100])] = 1000,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MAX_LOG_LINES, description="Most lines of the page; 1000 if absent", examples=[100])
+    ] = None,
 ) -> LogsOut:
     """A page of the log of the job's last attempt, from its beginning."""
     if job.log_ref is None:
         reason = "The job never ran." if job.state.ended else "The job has not started yet."
         return LogsOut(lines=[], next_token=None, reason=reason)
-    executor: Executor = request.app.state.executor
+    logs: CappedLogs = request.app.state.logs
+    most = _settings(request).max_log_lines
+    _check_size(limit, most, "lines; follow `nextToken` for more")
     try:
-        page = executor.logs(job.log_ref, token, limit)
+        page = logs.logs(job.log_ref, token, min(limit or _LOG_LINES, most))
     except ValueError as error:
         raise BadRequest(f"token: {error}", errors=[{"field": "token", "message": str(error)}]) from error
     except ExecutorUnavailable as error:
@@ -216,10 +222,14 @@ def retry_job(found: Found, request: Request, session: Transaction, caller: Subm
 
 
 def _page_size(which: JobFilter, most: int) -> int:
-    if "limit" in which.model_fields_set and which.limit > most:
-        fault = f"a page has at most {most} jobs; follow `nextCursor` for more"
-        raise BadRequest(f"limit: {fault}", errors=[{"field": "limit", "message": fault}])
+    _check_size(which.limit if "limit" in which.model_fields_set else None, most, "jobs; follow `nextCursor` for more")
     return min(which.limit, most)
+
+
+def _check_size(asked: int | None, most: int, of_what: str) -> None:
+    if asked is not None and asked > most:
+        fault = f"a page has at most {most} {of_what}"
+        raise BadRequest(f"limit: {fault}", errors=[{"field": "limit", "message": fault}])
 
 
 def _settings(request: Request) -> Settings:

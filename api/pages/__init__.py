@@ -9,6 +9,6 @@ from api.pages.logs import Tails
 def install(app: FastAPI) -> None:
     """Serve the pages, and tell their errors as pages. Call it once the app's own error handlers are there."""
     problems.install(app)
-    app.state.tails = Tails(app.state.executor)
+    app.state.tails = Tails(app.state.logs)
     for part in (archive, jobs, submit, session, assets):
         app.include_router(part.router)

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 
-from api.executors.base import Executor, LogLine
+from api.executors.base import LogLine
+from api.executors.capped import CappedLogs
 
 LINES = 200
 KEPT_SECONDS = 5.0
@@ -15,8 +16,8 @@ _KEPT_LOGS = 64
 class Tails:
     """The last lines of logs, asked of the executor at most once in a while for each."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, logs: CappedLogs) -> None:
+        self._logs = logs
         self._lock = Lock()
         self._kept: OrderedDict[str, tuple[float, Sequence[LogLine]]] = OrderedDict()
 
@@ -26,7 +27,7 @@ class Tails:
             read_at, lines = self._kept.get(log_ref, (float("-inf"), ()))
         if time.monotonic() - read_at < KEPT_SECONDS:
             return lines
-        lines = self._executor.tail(log_ref, LINES)
+        lines = self._logs.tail(log_ref, LINES)
         with self._lock:
             self._kept[log_ref] = (time.monotonic(), lines)
             self._kept.move_to_end(log_ref)

@@ -66,7 +66,7 @@ def test_the_executors_log(app: FastAPI, serve: Serve, monkeypatch: pytest.Monke
     with Session(app.state.engine) as session, session.begin():
         session.get_one(Job, job).log_ref = "somewhere"
     asked = Asked(app, ExecutorUnavailable("away"))
-    monkeypatch.setattr(app.state.executor, "tail", asked)
+    monkeypatch.setattr(app.state.parts.executor, "tail", asked)
     reply = client.get(f"/ui/jobs/{job}")
     assert reply.status_code == 200
     assert "cannot be read" in reply.text

@@ -85,8 +85,8 @@ def test_a_job_that_somebody_ended_is_no_failure_of_memory() -> None:
 @pytest.mark.parametrize("word", ["isTerminated", "isCancelled"])
 def test_a_job_that_somebody_ended_says_so(word: str) -> None:
     """Batch tells of a TerminateJob and a CancelJob that were not the service's own."""
-    assert run_status(job(statusReason="not needed", **{word: True})).ended_by_hand
-    assert not run_status(job(statusReason=HOST, **{word: False})).ended_by_hand
+    assert run_status(job() | {word: True}).ended_by_hand
+    assert not run_status(job() | {word: False}).ended_by_hand
 
 
 def test_the_last_attempt_tells_the_failure() -> None:

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -57,7 +57,10 @@ def test_what_changes_nothing_is_asked_for_again(aws: None, monkeypatch: pytest.
     with _server() as (address, requests):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         executor = BatchExecutor.connect(definition="worker:1")
-        calls = {b"/v1/describejobs": lambda: executor.poll(["id"]), b"/v1/listjobs": lambda: executor.find("name")}
+        calls: dict[bytes, Callable[[], object]] = {
+            b"/v1/describejobs": lambda: executor.poll(["id"]),
+            b"/v1/listjobs": lambda: executor.find("name"),
+        }
         for path, call in calls.items():
             requests.clear()
             with pytest.raises(ExecutorUnavailable):

@@ -43,7 +43,9 @@ def readable(text: str, at: datetime | None) -> Line:
 def _facts(record: Mapping[str, Any]) -> str:
     """Numbers and short texts; what has parts, such as the job's parameters, stands elsewhere on the page."""
     told = {name: value for name, value in record.items() if name not in _TOLD_ELSEWHERE}
-    return ", ".join(f"{name} {value}" for name, value in told.items() if isinstance(value, str | int | float))
+    return ", ".join(
+        f"{name} {value}" for name, value in told.items() if isinstance(value, str | int | float) and value is not False
+    )
 
 
 def _moment(text: object) -> datetime | None:

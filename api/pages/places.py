@@ -22,6 +22,15 @@ class Rect:
 
 
 @dataclass(frozen=True)
+class Shade:
+    """What a shade stands for: the least and the most items of a cell that has it."""
+
+    number: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class WorldMap:
     """The part of the world that has items."""
 
@@ -31,6 +40,7 @@ class WorldMap:
     """Left, top, width and height."""
     number: int
     busiest: list[Rect]
+    shades: list[Shade]
 
 
 def map_of(places: Places) -> WorldMap:
@@ -52,7 +62,15 @@ def map_of(places: Places) -> WorldMap:
         view_box=_view_box(rects, places.degrees),
         number=len(rects),
         busiest=sorted(rects, key=lambda rect: -rect.items)[:10],
+        shades=_shades(rects),
     )
+
+
+def _shades(rects: list[Rect]) -> list[Shade]:
+    counts: dict[int, list[int]] = {}
+    for rect in rects:
+        counts.setdefault(rect.shade, []).append(rect.items)
+    return [Shade(number, min(items), max(items)) for number, items in sorted(counts.items())]
 
 
 def _shade(items: int, most: int) -> int:

@@ -44,8 +44,7 @@ import pyarrow.parquet
 
 items = pyarrow.parquet.read_table(
     {path},
-    columns={columns},
-)
+{columns})
 print(items.num_rows)
 """
 
@@ -78,7 +77,10 @@ def snippets(path: str, columns: Collection[str], *, is_geoparquet: bool) -> lis
         shown = _list([*chosen, _GEOMETRY])
         extra = " s3fs" if in_bucket else ""
         found.append(Snippet("geopandas", _GEOPANDAS.format(path=quoted, extra=extra, columns=shown)))
-    return [*found, Snippet("pyarrow", _PYARROW.format(path=quoted, columns=_list(chosen) if chosen else None))]
+    return [
+        *found,
+        Snippet("pyarrow", _PYARROW.format(path=quoted, columns=f"    columns={_list(chosen)},\n" if chosen else "")),
+    ]
 
 
 def _list(names: Sequence[str]) -> str:

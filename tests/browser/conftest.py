@@ -166,9 +166,9 @@ def slow_source_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def guarded_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def guarded_url(slow_source_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service that asks for a key."""
-    with serving(tmp_path_factory.mktemp("guarded"), HLS_API_KEY=KEY) as url:
+    with serving(tmp_path_factory.mktemp("guarded"), HLS_API_KEY=KEY, STAC_API_URL=slow_source_url) as url:
         yield url
 
 

@@ -61,6 +61,8 @@ def test_every_month_stands_in_the_heat_map(archive_url: str, look: Look) -> Non
     [
         ("archive", "/"),
         ("month", "/ui/months/202103?prefix=hls-data"),
+        ("empty", "/ui/months/202402?prefix=empty"),
+        ("foreign", "/ui/months/202402?prefix=foreign"),
         ("unreadable", "/ui/months/201608?prefix=hls-data"),
         ("jobs", "/ui/jobs"),
         ("submit", "/ui/submit?prefix=hls-california"),
@@ -76,6 +78,30 @@ def test_every_page_is_accessible(name: str, path: str, archive_url: str, look: 
         page.screenshot(path=pictures / f"{name}-{scheme}-{view['width']}.png", full_page=True)
         assert violations(page) == [], (scheme, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
+
+
+def test_a_finger_scrolls_past_the_maps(archive_url: str, look: Look) -> None:
+    """On a touch screen one finger moves the page and not the map, until a box is to be drawn."""
+    touch = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+    action = "map => getComputedStyle(map).touchAction"
+    page = look(f"{archive_url}/ui/months/202103", **touch)
+    expect(page.locator(".map.leaflet-container")).to_be_visible()
+    assert "pan-y" in page.locator(".map").evaluate(action)
+    page = look(f"{archive_url}/ui/submit", **touch)
+    assert "pan-y" in page.locator("#box-map").evaluate(action)
+    page.get_by_role("button", name="Draw a box").click()
+    assert page.locator("#box-map").evaluate(action) == "none"
+
+
+def test_shades_have_a_key(archive_url: str, look: Look) -> None:
+    """Below the map each shade says how many items it stands for; together they span what the cells hold."""
+    page = look(f"{archive_url}/ui/months/202103")
+    cells = httpx.get(f"{archive_url}/partitions/202103", timeout=60).json()["places"]["cells"]
+    told = " ".join(page.locator(".shades li").all_inner_texts()).replace("to", "").split()
+    assert (int(told[0]), int(told[-1])) == (
+        min(cell["items"] for cell in cells),
+        max(cell["items"] for cell in cells),
+    )
 
 
 def test_readable_without_scripts(archive_url: str, look: Look) -> None:

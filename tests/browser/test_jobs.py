@@ -1,7 +1,9 @@
 """Jobs from the form to their end, in a browser, with the real worker behind."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -86,6 +88,21 @@ def test_the_archive_is_followed(slow_url: str, look: Look, pictures: Path) -> N
     assert page.evaluate("window.stays")
 
 
+def test_progress_in_between(slow_url: str, look: Look) -> None:
+    """While a job runs its page moves on: some of the days, then more of them, and how long the rest may take."""
+    page = look(f"{slow_url}/ui/submit")
+    fill(page, "202406", {"West": "-123", "South": "36", "East": "-120", "North": "39"}, "between")
+    page.wait_for_url("**/ui/jobs/*")
+    figures, bar = page.locator("#situation .progress"), page.locator("#situation progress")
+    expect(figures).to_have_text(re.compile(r"[1-9]\d? of 30 days.* items a second.* left", re.DOTALL), timeout=_LONG)
+    expect(page.locator("#situation .state")).to_have_text("running")
+    before = float(bar.get_attribute("value") or 0)
+    assert 0 < before < 30
+    expect(bar).not_to_have_attribute("value", f"{before:.0f}", timeout=_LONG)
+    assert float(bar.get_attribute("value") or 0) > before
+    expect(page.locator("#situation .state")).to_have_text("succeeded", timeout=_LONG)
+
+
 def test_a_box_is_drawn(service_url: str, look: Look, pictures: Path) -> None:
     """Dragging over the map fills the four fields, and the fields move the box."""
     page = look(f"{service_url}/ui/submit", viewport={"width": 1200, "height": 1200})
@@ -164,6 +181,21 @@ def test_a_failure_explains_itself(nowhere_url: str, look: Look, pictures: Path)
     page.get_by_role("button", name="Retry on the finished days").click()
     page.wait_for_url(lambda url: url != first)
     expect(page.locator(".facts").first).to_contain_text("Retry of")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390)])
+def test_job_pages_are_accessible(
+    scheme: Literal["light", "dark"], width: int, nowhere_url: str, look: Look, pictures: Path
+) -> None:
+    """axe-core finds nothing on the list with jobs in it and on a failed job; neither is wider than its window."""
+    failed = httpx.get(f"{nowhere_url}/jobs", params={"status": "failed"}).json()["jobs"]
+    assert failed, "test_a_failure_explains_itself comes first"
+    for name, path in (("jobs-filled", "/ui/jobs"), ("job-failed", f"/ui/jobs/{failed[-1]['id']}")):
+        page = look(nowhere_url + path, viewport={"width": width, "height": 900}, color_scheme=scheme)
+        expect(page.locator(".j-failed").first).to_be_visible()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=pictures / f"{name}-{scheme}-{width}.png", full_page=True)
 
 
 def test_the_forms_errors(service_url: str, look: Look, pictures: Path) -> None:

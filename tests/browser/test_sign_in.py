@@ -1,8 +1,13 @@
 """Signing in with a key, in a browser."""
 
+from pathlib import Path
+
+import httpx
 from playwright.sync_api import expect
 
 from tests.browser.conftest import KEY, Look, violations
+
+_LONG = 120_000
 
 
 def test_sign_in_work_and_sign_out(guarded_url: str, look: Look) -> None:
@@ -26,3 +31,25 @@ def test_sign_in_work_and_sign_out(guarded_url: str, look: Look) -> None:
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     assert page.context.cookies() == []
+
+
+def test_a_page_says_that_it_stands_still(guarded_url: str, look: Look, pictures: Path) -> None:
+    """A page that follows a job says when the service is away, goes on by itself, and says when the session has ended."""
+    page = look(f"{guarded_url}/ui/submit")
+    page.get_by_label("Key").fill(KEY)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Month").fill("202401")
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/ui/jobs/*")
+    stands_still = page.locator("#stale")
+    expect(page.locator("#situation .state")).to_have_text("running", timeout=_LONG)
+    page.route("**/ui/jobs/*", lambda route: route.fulfill(status=429))
+    expect(stands_still).to_contain_text("the service does not answer", timeout=_LONG)
+    assert violations(page) == []
+    page.screenshot(path=pictures / "job-away.png")
+    page.unroute("**/ui/jobs/*")
+    expect(stands_still).to_be_empty(timeout=_LONG)
+    page.context.clear_cookies()
+    expect(stands_still).to_contain_text("you are not signed in any more", timeout=_LONG)
+    job_id = page.url.rpartition("/")[2]
+    httpx.post(f"{guarded_url}/jobs/{job_id}/cancel", headers={"X-API-Key": KEY}).raise_for_status()

@@ -3,6 +3,8 @@
 
 const WORLD = [[-90, -180], [90, 180]];
 const OPTIONS = { crs: L.CRS.EPSG4326, attributionControl: false, zoomSnap: 0, minZoom: -1, maxZoom: 8, maxBounds: WORLD, keyboard: true };
+// One finger scrolls the page; two move and zoom the map.
+OPTIONS.dragging = !matchMedia("(pointer: coarse)").matches;
 
 function showMonth(figure) {
   const svg = figure.querySelector("svg");
@@ -53,7 +55,7 @@ function offerBox(holder) {
   function draw(on) {
     button.setAttribute("aria-pressed", String(on));
     holder.classList.toggle("drawing", on);
-    map.dragging[on ? "disable" : "enable"]();
+    map.dragging[on || !OPTIONS.dragging ? "disable" : "enable"]();
   }
 
   function fill(one, other) {
@@ -72,10 +74,12 @@ function offerBox(holder) {
     if (holder.classList.contains("drawing") && !bar.getContainer().contains(event.target)) start = map.mouseEventToLatLng(event);
   });
   holder.addEventListener("pointermove", (event) => start && fill(start, map.mouseEventToLatLng(event)));
-  document.addEventListener("pointerup", () => {
-    if (start) draw(false);
-    start = null;
-  });
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => {
+      if (start) draw(false);
+      start = null;
+    });
+  }
   edges().forEach((field) => field.addEventListener("input", show));
   show();
 }

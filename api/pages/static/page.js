@@ -65,18 +65,30 @@ function show(page) {
   if (focused && !focused.isConnected) document.getElementById("main").focus({ preventScroll: true });
 }
 
+// Says since when the page stands still, and why; nothing once it moves again.
+let seen = new Date();
+function tell(fault) {
+  const place = document.getElementById("stale");
+  const text = fault && `This page is as of ${seen.toLocaleTimeString([], { timeStyle: "medium" })}: ${fault}`;
+  if (place.textContent !== text) place.textContent = text;
+}
+
 async function follow() {
-  let isAnswered = false;
+  let fault = "the service does not answer. It is tried again by itself.";
   try {
-    const reply = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
+    const reply = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
     if (reply.ok) {
       show(new DOMParser().parseFromString(await reply.text(), "text/html"));
-      isAnswered = true;
+      seen = new Date();
+      fault = "";
+    } else if (reply.type === "opaqueredirect") {
+      fault = "you are not signed in any more. Load it again to sign in.";
     }
   } catch {
-    // the service is away, or the session has ended: look again later
+    // the service is away
   }
-  soon(isAnswered ? 1 : SLOWER);
+  tell(fault);
+  soon(fault ? SLOWER : 1);
 }
 
 // Parts say how many seconds they stay as they are; none does once nothing changes any more.

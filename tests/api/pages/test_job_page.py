@@ -149,6 +149,7 @@ def test_a_log_is_readable() -> None:
         "action": "day_staged",
         "day": "2024-02-01",
         "items": 16,
+        "reused": False,
         "params": {"yearMonth": "202402"},
     }
     assert readable(json.dumps(record), None) == Line("a day is staged", at, "info", "day 2024-02-01, items 16")

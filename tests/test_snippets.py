@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from demos import staying
@@ -15,6 +16,9 @@ from hls.client import Client
 from hls.processes import server
 from sample.catalog import Catalog
 from sample.server import running
+
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
 
 REPOSITORY = Path(__file__).parent.parent
 CHECKED_ELSEWHERE = {"operations.md"}
@@ -114,6 +118,22 @@ def test_readme_from_top_to_bottom(tmp_path: Path) -> None:
 def test_it_runs_as_it_stands(place: Place, block: Block) -> None:
     """Each shell block, Python snippet and query of docs/ ends well where a reader would run it."""
     _run(block, place, place.folder / "data/archive" if block.page == "docs/data.md" else place.folder)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in RUN if block.page == "docs/data.md" and block.language == "python"],
+    ids=lambda block: f"{block.page}:{block.line}",
+)
+def test_it_runs_on_a_bucket(place: Place, s3_server: "S3Server", s3_root: str, block: Block) -> None:
+    """With `s3://BUCKET/` before its paths, as docs/data.md says, each Python snippet reads the same there."""
+    archive = place.folder / "data/archive"
+    for path in archive.glob("hls-data/**/*.*"):
+        s3_server.client.upload_file(str(path), s3_root.removeprefix("s3://"), str(path.relative_to(archive)))
+    in_bucket = replace(block, code=block.code.replace('"hls-data', f'"{s3_root}/hls-data'))
+    assert in_bucket.code != block.code
+    reader = {**place.environment, **s3_server.environment, "AWS_ALLOW_HTTP": "true"}
+    assert _run(in_bucket, replace(place, environment=reader), place.folder) == _run(block, place, archive)
 
 
 def _run(block: Block, place: Place, folder: Path) -> str:

@@ -1,8 +1,6 @@
 """`hls watch` as a process: through a source that throttles, on a terminal, and interrupted."""
 
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -14,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from terminals import on_a_terminal, plain
 
 from hls.client import Client
 from hls.faults import Unreachable
@@ -101,26 +100,32 @@ def test_ctrl_c_leaves_the_job(environment: dict[str, str], spoilt: Running, cli
 
 def test_a_terminal_gets_a_bar_and_colours(environment: dict[str, str]) -> None:
     """On a terminal there are escape codes, days, items and a rate; and the job's end."""
-    screen, end = pty.openpty()
-    process = subprocess.Popen(
-        [*HLS, "submit", "201708", "--prefix", "terminal", "--wait"],
-        stdout=end,
-        stderr=end,
-        env={**environment, "COLUMNS": "160"},
-    )
-    os.close(end)
-    written = b""
-    try:
-        while chunk := _read(screen):
-            written += chunk
-    finally:
-        os.close(screen)
-        assert process.wait(60) == 0, written
-    text = written.decode()
+    code, text = on_a_terminal([*HLS, "submit", "201708", "--prefix", "terminal", "--wait"], environment)
+    assert code == 0, text
     assert "\x1b[" in text
     assert "31/31 days" in text
     assert re.search(r"\d+ items, \d+/s", text)
     assert "succeeded" in text
+
+
+def test_watching_through_the_throttle_on_a_terminal(
+    environment: dict[str, str], spoilt: Running, client: Client
+) -> None:
+    """The bar says what it waits for while the source throttles, and then the time that is left, until it succeeds."""
+    spoilt.faults.replace(["429:retry_after=1"])
+    job = client.submit("201709", prefix="watched")
+
+    def mend(text: str) -> None:
+        if "waiting for" in text and "429" in text:
+            spoilt.faults.replace(["latency:seconds=0.5"])  # slow enough for the time left to be seen
+
+    code, text = on_a_terminal([*HLS, "watch", job["id"]], environment, seen=mend)
+    assert code == 0, text
+    before, _, after = plain(text).partition("429")
+    assert "waiting for" in before
+    assert re.search(r" (?!30)[1-9]\d?/30 days .* 0?0:\d\d left", after), after
+    assert "30/30 days" in after
+    assert f"Job {job['id']} succeeded" in after
 
 
 class _Job(BaseHTTPRequestHandler):
@@ -162,10 +167,3 @@ def test_following_outlives_a_restart(look: str, seen: Any) -> None:
             for _ in range(2 if look == "logs" else 1):
                 service.handle_request()
             assert watched.result(30) == seen
-
-
-def _read(screen: int) -> bytes:
-    try:
-        return os.read(screen, 65536)
-    except OSError:  # the other end was closed
-        return b""

@@ -1,0 +1,49 @@
+"""What a person sees on a terminal, and what a program reads from a pipe."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from terminals import on_a_terminal, plain
+
+from hls.client import Client
+
+HLS = (sys.executable, "-m", "hls")
+
+
+@pytest.fixture(scope="module")
+def job(service_url: str) -> Any:
+    """One that was cancelled, so that there is a state to colour."""
+    with Client(service_url) as client:
+        job = client.cancel(client.submit("201601", prefix="shown", collections=["HLSL30_2.0"])["id"])
+        *_, ended = client.watch(job["id"], every=0.1)
+        return ended
+
+
+@pytest.mark.parametrize("command", [("jobs", "--prefix", "shown"), ("job",)], ids=["table", "fields"])
+def test_colour_on_a_terminal_only(environment: dict[str, str], job: Any, command: tuple[str, ...]) -> None:
+    """The word of a state is coloured on a terminal; in a pipe, and where NO_COLOR asks for it, nothing is."""
+    command = (*HLS, *command, job["id"]) if command == ("job",) else (*HLS, *command)
+    magenta = "\x1b[35mcancelled\x1b[0m"
+    code, shown = on_a_terminal(command, environment)
+    assert (code, magenta in shown) == (0, True), shown
+    _, sober = on_a_terminal(command, {**environment, "NO_COLOR": "1"})
+    assert magenta not in sober
+    piped = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "\x1b" not in piped.stdout + piped.stderr
+    assert "cancelled" in piped.stdout
+    assert "cancelled" in plain(shown)
+
+
+def test_a_table_on_a_terminal_and_columns_in_a_pipe(environment: dict[str, str], job: Any) -> None:
+    """The same cells: aligned under their columns there, between tabs here."""
+    command = (*HLS, "jobs", "--prefix", "shown")
+    piped = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    names, cells = (line.split("\t") for line in piped.stdout.splitlines())
+    assert (names[0], cells[0]) == ("id", job["id"])
+    _, shown = on_a_terminal(command, environment, width=200)
+    head, row = plain(shown).splitlines()
+    assert [row[head.index(name) :].startswith(cells[names.index(name)]) for name in ("id", "month", "status")] == [
+        True
+    ] * 3

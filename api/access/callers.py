@@ -7,8 +7,9 @@ from fastapi import Depends, Form, Request, Security
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.access import keys
-from api.access.credentials import COOKIE, Access, Caller, Credentials, address_of, key_in
+from api.access.credentials import COOKIE, Access, Credentials, address_of, key_in
 from api.access.errors import BadCsrfToken, Forbidden, TooManyRequests
+from api.access.known import Caller
 from api.access.scopes import Scope
 from api.errors import Problem, Unauthorized
 

@@ -9,7 +9,8 @@ from sqlmodel import Session
 
 from api import db
 from api.access import keys, store
-from api.access.credentials import COOKIE, Access, Caller, address_of
+from api.access.credentials import COOKIE, Access, address_of
+from api.access.known import Caller
 from api.access.models import ApiSession
 
 LIFETIME = timedelta(hours=12)

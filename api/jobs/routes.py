@@ -46,13 +46,16 @@ Key = Annotated[
 JobId = Annotated[str, Path(description="Id of the job, as `POST /jobs` answers it", examples=["0123456789abcdef"])]
 
 
-def _found(job_id: JobId, request: Request, _: Reader) -> Job:
+def _found(job_id: JobId, request: Request) -> Job:
     with Session(request.app.state.engine, expire_on_commit=False) as session:
         return service.get_job(session, job_id)
 
 
 Found = Annotated[Job, Depends(_found)]
-"""The job of the path, read by itself: what is asked of others then holds no connection of the database's."""
+"""The job of the path, read by itself: what is asked of others then holds no connection of the database's.
+
+A route names its caller first, so that who may not ask is not told whether there is such a job.
+"""
 _LOG_LINES = 1000
 _LOCATION = {
     "Location": {
@@ -161,9 +164,9 @@ def list_events(job_id: JobId, session: Transaction, _: Reader) -> EventsOut:
     responses=documented(JobNotFound, BadRequest),
 )
 def read_logs(
+    _: Reader,
     job: Found,
     request: Request,
-    _: Reader,
     token: Annotated[str | None, Query(description="`nextToken` of the page before", examples=["0"])] = None,
     limit: Annotated[
         int | None, Query(ge=1, le=MAX_LOG_LINES, description="Most lines of the page; 1000 if absent", examples=[100])
@@ -207,7 +210,7 @@ def cancel_job(job_id: JobId, session: Transaction, caller: Submitter) -> JobOut
     response_model=JobOut,
     responses=_SUBMITTED | documented(*_REFUSED, JobNotFound, NotRetryable),
 )
-def retry_job(found: Found, request: Request, session: Transaction, caller: Submitter) -> Response:
+def retry_job(caller: Submitter, found: Found, request: Request, session: Transaction) -> Response:
     """A new job like this failed or cancelled one; it goes on from the days that are staged already."""
     bound_to = request.app.state.binding_of(found.prefix)
     job, deduplicated = service.retry_job(

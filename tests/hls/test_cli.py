@@ -14,7 +14,6 @@ from hls.client import Client
 from hls.faults import MEANING, ExitCode
 from hls.models import MonthState
 
-KEY = "the key of the operator"
 BOX = "--bbox=-124.7,32.5,-114.1,42.0"
 MONTHS = ("202001", "202003")
 
@@ -170,11 +169,13 @@ def test_keys(hls: Callable[..., Any]) -> None:
     assert (busy.code, "Try again in" in busy.err) == (ExitCode.TRY_LATER, True), busy
 
 
-def test_the_service_may_be_named_behind_the_command(hls: Callable[..., Any], locked_url: str) -> None:
+def test_the_service_may_be_named_behind_the_command(hls: Callable[..., Any], service_url: str) -> None:
     """Where people write it; what stands before the command holds where nothing stands behind it."""
-    assert hls("jobs", "--url", locked_url).code == ExitCode.KEY_REFUSED
-    assert hls("--url", "http://127.0.0.1:9", "keys", "list", "--url", locked_url, "--key", KEY).code == 0
-    assert hls("--url", locked_url, "jobs", "--key", KEY).code == 0
+    nobody = "http://127.0.0.1:9"
+    assert hls("jobs", "--url", nobody).code == ExitCode.UNREACHABLE
+    assert hls("--url", nobody, "keys", "list", "--url", service_url).code == 0
+    assert hls("--url", nobody, "jobs", "--limit", "1").code == ExitCode.UNREACHABLE
+    assert hls("jobs", "--key", "schlüssel").code == ExitCode.BAD_CONFIG
 
 
 @pytest.mark.parametrize(

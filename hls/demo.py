@@ -68,6 +68,7 @@ def main(*, stay: bool, port: int, items: int) -> int:
             try:
                 code = _demonstrate(console, client)
                 if stay:
+                    _leave_one_to_retry(client)
                     console.print(STAYS.format(url=service), highlight=False, soft_wrap=True)
                     with contextlib.suppress(KeyboardInterrupt):
                         threading.Event().wait()

@@ -103,7 +103,8 @@ def _log(request: Request, found: Job) -> tuple[list[Line], str | None]:
         return [], "The job never ran." if found.state.ended else "The job has not started yet."
     try:
         tails: Tails = request.app.state.tails
-        return [readable(line.text, line.at) for line in tails.last_lines(found.log_ref)], None
+        lines = tails.last_lines(found.log_ref, has_ended=found.state.ended)
+        return [readable(line.text, line.at) for line in lines], None
     except ExecutorError as error:
         kept = [readable(text, None) for text in found.log_tail or []]
         return kept, f"The executor's log cannot be read ({error})."

@@ -19,18 +19,23 @@ class Tails:
     def __init__(self, logs: CappedLogs) -> None:
         self._logs = logs
         self._lock = Lock()
-        self._kept: OrderedDict[str, tuple[float, Sequence[LogLine]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bool], tuple[float, Sequence[LogLine]]] = OrderedDict()
 
-    def last_lines(self, log_ref: str) -> Sequence[LogLine]:
-        """Raises `ExecutorError`, which is not kept."""
+    def last_lines(self, log_ref: str, *, has_ended: bool) -> Sequence[LogLine]:
+        """What was kept while the job ran is not taken for its end, after which no page looks again.
+
+        Raises:
+            ExecutorError: the log cannot be read; that is not kept.
+        """
+        key = (log_ref, has_ended)
         with self._lock:
-            read_at, lines = self._kept.get(log_ref, (float("-inf"), ()))
+            read_at, lines = self._kept.get(key, (float("-inf"), ()))
         if time.monotonic() - read_at < KEPT_SECONDS:
             return lines
         lines = self._logs.tail(log_ref, LINES)
         with self._lock:
-            self._kept[log_ref] = (time.monotonic(), lines)
-            self._kept.move_to_end(log_ref)
+            self._kept[key] = (time.monotonic(), lines)
+            self._kept.move_to_end(key)
             if len(self._kept) > _KEPT_LOGS:
                 self._kept.popitem(last=False)
         return lines

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from api import db
 from api.app import create_app
 from api.executors.base import ExecutorUnavailable, LogLine
+from api.executors.capped import CappedLogs
 from api.executors.memory import MemoryExecutor
 from api.jobs import service
 from api.jobs.schemas import JobOut
@@ -86,6 +87,15 @@ def test_many_pages_ask_for_a_log_once(page_of: PageOf, executor: LongLog, monke
     executor.is_away = False
     assert "line 11999" in client.get(path).text
     assert executor.asked == 3
+
+
+def test_a_jobs_end_is_seen(executor: LongLog) -> None:
+    """The page of a job that has just ended shows the log's last lines, and not those that were kept before."""
+    tails = logs.Tails(CappedLogs(executor, 1))
+    tails.last_lines("run/1", has_ended=False)
+    for _ in range(2):
+        tails.last_lines("run/1", has_ended=True)
+    assert executor.asked == 2
 
 
 def _failed(code: FailureCode) -> dict[str, object]:

@@ -19,15 +19,16 @@ _BODIES: dict[str, dict[str, Any]] = {
     "submitJob": {"yearMonth": "202402", "bbox": [-124.7, 32.5, -114.1, 42.0]},
     "createKey": {"name": "ada", "scope": "admin", "expiresAt": "2099-01-01T00:00:00Z"},
 }
-_ACTIVE = frozenset(JobState) - ENDS
-_OF_JOBS: dict[str, frozenset[JobState]] = {
-    "getJob": frozenset(JobState),
-    "listJobEvents": frozenset(JobState),
-    "readJobLogs": frozenset(JobState),
-    "cancelJob": _ACTIVE,
-    "retryJob": frozenset({JobState.FAILED, JobState.CANCELLED}),
+_ANY = frozenset(JobState)
+_ACTIVE = _ANY - ENDS
+_OF_JOBS: dict[str, tuple[frozenset[JobState], ...]] = {
+    "getJob": (_ANY,),
+    "listJobEvents": (_ANY,),
+    "readJobLogs": (frozenset({JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED}), _ANY),
+    "cancelJob": (_ACTIVE, frozenset({JobState.CANCELLED})),
+    "retryJob": (frozenset({JobState.FAILED, JobState.CANCELLED}),),
 }
-"""Operations on a job, and the states in which they succeed."""
+"""Operations on a job, and the states in which they succeed, those first in which they tell or do most."""
 _OF_PARTITIONS = ("getPartition", "downloadPartition")
 
 
@@ -69,8 +70,9 @@ def with_own_ids(app: FastAPI, description: dict[str, Any]) -> dict[str, Any]:
 def _own(session: Session) -> dict[str, dict[str, str]]:
     """Values of parameters by operation."""
     found: dict[str, dict[str, str]] = {}
-    for operation, states in _OF_JOBS.items():
-        if newest := jobs.newest(session, limit=1, states=sorted(states)):
+    for operation, choices in _OF_JOBS.items():
+        chosen = (jobs.newest(session, limit=1, states=sorted(states)) for states in choices)
+        if newest := next(filter(None, chosen), None):
             found[operation] = {"job_id": newest[0].id}
     if rows := [row for row in catalog.partitions(session) if row.unreadable is None]:
         last = max(rows, key=lambda row: row.modified_at)

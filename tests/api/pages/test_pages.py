@@ -80,7 +80,7 @@ def test_the_archive_at_a_glance(client: httpx.Client) -> None:
     assert 'aria-label="February 2024: ready, 60 items"' in page.text
     assert "yearMonth=202403&amp;prefix=hls-data" in page.text
     assert "1 ready complete, and harvested" in words(page)
-    assert "Bound to no box and no collections." in words(page)
+    assert "Bound to no box and no collections yet." in words(page)
 
 
 def test_page_and_api_count_the_same_months(archive: LocalStore, months: Months) -> None:

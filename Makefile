@@ -85,6 +85,10 @@ bench-memory: install  ## the worker's peak memory as the month grows, and a mon
 bench-files: install  ## the file: its size beside its peers', the bytes that queries read, what checkers say
 	$(call BENCH,files)
 
+.PHONY: bench-choices
+bench-choices: install  ## what order, row groups, encodings and compression of the file cost and save
+	$(call BENCH,choices)
+
 .PHONY: bench-source
 bench-source: install  ## how near the worker comes to what a slow, rate-limited source allows
 	$(call BENCH,source)

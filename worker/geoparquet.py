@@ -33,17 +33,26 @@ _GEOMETRY_TYPES = {
 
 def open_writer(path: Path, schema: pa.Schema, kind: Struct) -> pq.ParquetWriter:
     """A writer for a partition, as every partition is written."""
-    delta = [path for path in _leaves(kind) if path.rpartition(".")[2] in _REPEATING_ID or path == "id"]
-    box = [f"bbox.{name}" for name, _ in _members(kind, "bbox")]
+    delta = repeating(kind)
     return pq.ParquetWriter(
         path,
         schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=[path for path in _leaves(kind) if path not in delta and path != "geometry"],
+        use_dictionary=[path for path in leaves(kind) if path not in delta and path != "geometry"],
         column_encoding=dict.fromkeys(delta, "DELTA_BYTE_ARRAY"),
-        write_statistics=[*_PRUNED_ON, *box],
+        write_statistics=pruned_on(kind),
     )
+
+
+def repeating(kind: Struct) -> list[str]:
+    """Parquet paths of the texts that hold the item's id, which are written with delta encoding."""
+    return [path for path in leaves(kind) if path.rpartition(".")[2] in _REPEATING_ID or path == "id"]
+
+
+def pruned_on(kind: Struct) -> list[str]:
+    """Parquet paths of the columns with statistics."""
+    return [*_PRUNED_ON, *(f"bbox.{name}" for name, _ in _members(kind, "bbox"))]
 
 
 def metadata(
@@ -73,10 +82,10 @@ def _members(kind: Struct, name: str) -> tuple[tuple[str, Type], ...]:
     return member.fields if isinstance(member, Struct) else ()
 
 
-def _leaves(kind: Type, above: str = "") -> list[str]:
+def leaves(kind: Type, above: str = "") -> list[str]:
     """Parquet paths of the leaves."""
     if isinstance(kind, ListOf):
-        return _leaves(kind.element, f"{above}.list.element")
+        return leaves(kind.element, f"{above}.list.element")
     if isinstance(kind, Struct):
-        return [path for name, member in kind.fields for path in _leaves(member, f"{above}.{name}" if above else name)]
+        return [path for name, member in kind.fields for path in leaves(member, f"{above}.{name}" if above else name)]
     return [above]

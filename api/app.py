@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import Semaphore
 from fastapi import FastAPI
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import docs, errors, health, metrics, pages
+from api import db, docs, errors, health, metrics, pages
 from api.access.credentials import Access
 from api.access.gate import Gate
 from api.access.routes import router as keys_router
@@ -61,6 +62,7 @@ def create_app(
     app.state.settings = settings
     app.state.parts = parts
     app.state.engine = parts.engine
+    app.state.places = Semaphore(db.PLACES)
     app.state.logs = CappedLogs(parts.executor, settings.max_log_reads)
     app.state.catalog = parts.catalog
     app.state.binding_of = parts.binding_of

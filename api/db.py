@@ -2,14 +2,16 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
+from anyio import Semaphore, fail_after
 from fastapi import Depends, Request
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
@@ -20,6 +22,8 @@ LOCK_TIMEOUT_SECONDS = 10
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 POOL_WAIT_SECONDS = 10
+PLACES = POOL_SIZE + POOL_OVERFLOW - 4
+"""Requests that may hold a connection at a time; the rest of the pool is for keys, which are looked up before."""
 RECYCLE_SECONDS = 1800
 SILENCE_SECONDS = 5
 """How long after its own limit on a statement a database may still be silent."""
@@ -138,7 +142,28 @@ def serialise(session: Session, name: str) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # SQLite has one writer, whatever the name
 
 
-def transaction(request: Request) -> Iterator[Session]:
+async def place(request: Request) -> AsyncIterator[None]:
+    """Let in no more requests than there are connections.
+
+    The others wait here and not in a thread for a connection: what a request does last, its reply and the end of its
+    transaction, needs a thread too, and all of them might be waiting for what it holds.
+
+    Raises:
+        TimeoutError: SQLAlchemy's, where none of them ended for as long as the pool waits.
+    """
+    places: Semaphore = request.app.state.places
+    try:
+        with fail_after(POOL_WAIT_SECONDS):
+            await places.acquire()
+    except TimeoutError:
+        raise PoolTimeout(f"no request ended for {POOL_WAIT_SECONDS} seconds") from None
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def transaction(request: Request, _place: Annotated[None, Depends(place, scope="function")]) -> Iterator[Session]:
     """One request, one transaction."""
     with Session(request.app.state.engine, expire_on_commit=False) as session, session.begin():
         yield session

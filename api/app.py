@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from anyio import Semaphore
 from fastapi import FastAPI
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -61,8 +60,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.parts = parts
-    app.state.engine = parts.engine
-    app.state.places = Semaphore(db.PLACES)
+    db.install(app, parts.engine)
     app.state.logs = CappedLogs(parts.executor, settings.max_log_reads)
     app.state.catalog = parts.catalog
     app.state.binding_of = parts.binding_of

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from anyio import Semaphore, fail_after
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
@@ -140,6 +140,12 @@ def serialise(session: Session, name: str) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
     elif not cast(sqlite3.Connection, connection.connection.driver_connection).in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # SQLite has one writer, whatever the name
+
+
+def install(app: FastAPI, engine: Engine) -> None:
+    """Give the application's requests this database, no more of them at a time than it has connections."""
+    app.state.engine = engine
+    app.state.places = Semaphore(PLACES)
 
 
 async def place(request: Request) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from api import errors
+from api import db, errors
 from api.access.credentials import Access
 from api.catalog.engine import Engine
 from api.catalog.routes import router
@@ -58,7 +58,7 @@ def sessions(engine: Database) -> Sessions:
 def client(engine: Database, catalog: CatalogService, settings: Settings, serve: Serve) -> httpx.Client:
     """A client of the catalogue alone: nothing but the test looks at the archive."""
     app = FastAPI()
-    app.state.engine = engine
+    db.install(app, engine)
     app.state.catalog = catalog
     app.state.settings = settings
     app.state.access = Access(settings, engine)

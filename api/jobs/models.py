@@ -14,6 +14,7 @@ from worker.contract import compute
 from worker.contract.job import JobParams
 
 _ACTIVE = text("ended_at IS NULL")
+_LOG_DUE = text("log_due_at IS NOT NULL")
 _STATE = Enum(
     JobState, native_enum=False, create_constraint=False, length=16, values_callable=lambda states: [*map(str, states)]
 )
@@ -48,6 +49,7 @@ class Job(SQLModel, table=True):
         ),
         Index("ix_jobs_newest", "created_at", "id"),
         Index("ix_jobs_state", "state", "created_at", "id"),
+        Index("ix_jobs_log_due", "log_due_at", sqlite_where=_LOG_DUE, postgresql_where=_LOG_DUE),
     )
 
     id: str = Field(primary_key=True, max_length=16)
@@ -72,6 +74,11 @@ class Job(SQLModel, table=True):
     attempts: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     log_ref: str | None = Field(default=None, sa_type=Text)
     log_tail: list[str] | None = Field(default=None, sa_column=Column(_OPTIONAL_JSON))
+    log_due_at: datetime | None = Field(
+        default=None,
+        sa_type=UtcDateTime,
+        description="When the log of a job that has ended is read again: its end is late",
+    )
     missing_since: datetime | None = Field(
         default=None, sa_type=UtcDateTime, description="Since when the executor does not know the run"
     )

@@ -56,7 +56,9 @@ class JobOut(Out):
     attempts: list[AttemptOut] = Field(description="The run's attempts, the first one first")
     failure: FailureOut | None = Field(description="Why the job failed; null unless it did")
     native: NativeOut = Field(description="The run as its executor tells it")
-    log_tail: list[str] | None = Field(description="The last lines of the log, kept when the job ended")
+    log_tail: list[str] | None = Field(
+        description="The last lines of the log, kept when the job ended; for five minutes more where they come late"
+    )
     stage_id: str = Field(description="Whose staged days the job shares")
     retry_of: str | None = Field(description="The job that this one does again")
     created_by: str | None = Field(description="Who asked for it: the name of a key, with its id")

@@ -128,6 +128,12 @@ def sweep(
     return session.exec(query).all()
 
 
+def with_log_due(session: Session, *, limit: int) -> Sequence[Job]:
+    """Jobs whose log is to be read again by now, those that have waited longest first."""
+    due = select(Job).where(col(Job.log_due_at) <= now()).order_by(col(Job.log_due_at))
+    return session.exec(due.limit(limit)).all()
+
+
 def counts(session: Session) -> dict[JobState, int]:
     """Jobs by state, those without any left out."""
     found = session.exec(select(Job.state, func.count()).group_by(col(Job.state)))

@@ -23,7 +23,6 @@ from worker.contract.month import Month
 ACTOR = "reconciler"
 PAGE = 100
 """Jobs of one poll: Batch's limit for `DescribeJobs`."""
-TAIL_LINES = 20
 PATIENCE_SECONDS = 20.0
 _CHANGE_ATTEMPTS = 5
 

@@ -1,6 +1,5 @@
 """How a job ends once its run has: by what the archive holds first, and by what the executor says only then."""
 
-import json
 import logging
 import signal
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,14 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from api import db
-from api.executors.base import ExecutorError, RunState, RunStatus, printable
+from api.executors.base import ExecutorError, RunState, RunStatus
 from api.jobs import store as jobs
 from api.jobs.models import Job
 from api.jobs.states import JobState
 from api.reconciler.cancel import ACCEPTED, TOO_LATE, forbid_publication, settle_cancel
-from api.reconciler.context import ACTOR, TAIL_LINES, Context, attempts_of, log, logger, state_under_way
+from api.reconciler.context import ACTOR, Context, attempts_of, log, logger, state_under_way
 from api.reconciler.doubles import best, stop_doubles, under_way
+from api.reconciler.last_lines import kept, last_words, with_last_words
 from api.reconciler.progress import progress_of
 from storage import NotFound
 from worker.contract import compute, layout
@@ -67,20 +67,8 @@ class Ending:
             what, code = f"{self.what}, but wrote no result, so nothing is known to be published", FailureCode.APP
         else:
             what, code = self.what, self.code
-        words = f": {spoken.rstrip('.')}" if (spoken := last_words(log_tail)) else ""
-        return f"{what}{words}. {REMEDY[code]}" + (f" ({executor}: {self.reason})" if self.reason else "")
-
-
-def last_words(log_tail: Sequence[str]) -> str | None:
-    """The message with which the worker ended: its last line of the action `end`."""
-    for text in reversed(log_tail):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and line.get("action") == "end":
-            return printable(str(line.get("message")))
-    return None
+        message = f"{what}. {REMEDY[code]}" + (f" ({executor}: {self.reason})" if self.reason else "")
+        return with_last_words(message, code, words) if (words := last_words(log_tail)) else message
 
 
 def end(context: Context, job: Job, ending: Ending, status: RunStatus | None) -> None:
@@ -190,9 +178,11 @@ def _follow_double(context: Context, job: Job, ending: Ending) -> bool:
 
 
 def _facts(context: Context, job: Job, status: RunStatus | None) -> dict[str, Any]:
-    """What is known of the run and kept when the job ends; the log's last lines, because logs expire."""
-    log_ref = (status.log_ref if status else None) or job.log_ref
-    facts: dict[str, Any] = {"log_ref": log_ref, "log_tail": _tail(context, log_ref), "missing_since": None}
+    """What is known of the run and kept when the job ends."""
+    facts: dict[str, Any] = {
+        "missing_since": None,
+        **kept(context, (status.log_ref if status else None) or job.log_ref),
+    }
     facts |= progress_of(context, job, at_the_end=True)
     if status is not None:
         facts |= {
@@ -214,13 +204,3 @@ def _finish(context: Context, job: Job, state: JobState, actor: str, reason: str
 
     if context.settle(job.id, decide):
         log(f"{state}: {reason}", job, action="end")
-
-
-def _tail(context: Context, log_ref: str | None) -> list[str] | None:
-    if log_ref is None:
-        return None
-    try:
-        return [line.text for line in context.executor.tail(log_ref, TAIL_LINES)]
-    except (ExecutorError, OSError) as error:
-        logger.warning("the log's last lines cannot be kept: %s", error, extra={"action": "tail"})
-        return None

@@ -13,6 +13,7 @@ from api.reconciler import failures
 from api.reconciler.cancel import act_on_cancels
 from api.reconciler.context import Context
 from api.reconciler.expiry import expire_jobs
+from api.reconciler.last_lines import read_late
 from api.reconciler.leader import Leader, make_leader
 from api.reconciler.submit import submit_pending
 from api.reconciler.vitals import Vitals
@@ -80,6 +81,7 @@ class Reconciler:
             ("submit", lambda: submit_pending(self.context)),
             ("cancel", lambda: act_on_cancels(self.context)),
             ("watch", lambda: watch_active(self.context)),
+            ("logs", lambda: read_late(self.context)),
             ("refresh", self._begin_refresh),
             ("count", lambda: failures.write_down(self.context.engine, self.context.executor)),
         )

@@ -10,6 +10,7 @@ from api.db import Transaction
 from api.executors.base import ExecutorError
 from api.jobs import cursor, service, store
 from api.jobs.models import Job
+from api.jobs.routes import Found
 from api.jobs.schemas import EventOut, JobOut
 from api.jobs.states import JobState
 from api.pages import steps
@@ -84,14 +85,15 @@ def cancel(job_id: str, session: Transaction, caller: FormSubmitter) -> Response
 
 
 @router.post("/{job_id}/retry")
-def retry(job_id: str, request: Request, session: Transaction, caller: FormSubmitter) -> Response:
+def retry(caller: FormSubmitter, found: Found, request: Request, session: Transaction) -> Response:
     """Do it again, on the days that are staged."""
     state = request.app.state
+    bound_to = state.binding_of(found.prefix)
     again, _ = service.retry_job(
         session,
-        job_id,
+        found.id,
         actor=caller.actor,
-        binding_of=state.binding_of,
+        binding_of=lambda _: bound_to,
         max_active=state.settings.max_active_jobs,
     )
     return see(f"/ui/jobs/{again.id}")

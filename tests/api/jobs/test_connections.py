@@ -68,6 +68,17 @@ def test_a_retry(client: httpx.Client, held: list[int]) -> None:
     assert held == [0, 0]
 
 
+def test_the_page(client: httpx.Client, held: list[int]) -> None:
+    """Its form and its button are no different."""
+    reply = client.post("/ui/submit", data={"yearMonth": "202401", "collections": ["HLSL30_2.0"]})
+    assert reply.status_code == 303, reply.text
+    job = reply.headers["Location"]
+    assert client.post(f"{job}/cancel").status_code == 303
+    again = client.post(f"{job}/retry")
+    assert (again.status_code, again.headers["Location"] != job) == (303, True)
+    assert held == [0, 0]
+
+
 def test_a_log(app: FastAPI, client: httpx.Client, held: list[int]) -> None:
     """Though it reads the job first."""
     job_id = submit(client)

@@ -31,7 +31,11 @@ def make_app(database_url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+    with socket.socket(
+        proto=socket.IPPROTO_TCP
+    ) as listener:  # named, else asyncio leaves Nagle's delay of 40 ms a reply
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(2048)
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
         config = uvicorn.Config(make_app(sys.argv[1]), log_config=None, access_log=False)
         uvicorn.Server(config).run(sockets=[listener])

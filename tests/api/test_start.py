@@ -96,6 +96,17 @@ def test_an_idle_connection_is_kept(tmp_path: Path) -> None:
         connection.close()
 
 
+def test_no_reply_waits_for_its_own_acknowledgement(tmp_path: Path) -> None:
+    """Head and body are two packets, and by TCP's default the second waits until the caller, in 40 ms, confirms the first."""
+    with service(tmp_path) as process, httpx.Client(base_url=announced(process), trust_env=False) as client:
+        taken = []
+        for _ in range(50):
+            began = time.perf_counter()
+            assert client.get("/healthz").is_success
+            taken.append(time.perf_counter() - began)
+    assert sorted(taken[20:])[5] < 0.03  # a new connection is confirmed at once for a while
+
+
 def test_a_port_in_use(refusal: Callable[..., str]) -> None:
     """The message names the port and the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

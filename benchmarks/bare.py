@@ -31,9 +31,8 @@ def make_app(database_url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    with socket.socket(
-        proto=socket.IPPROTO_TCP
-    ) as listener:  # named, else asyncio leaves Nagle's delay of 40 ms a reply
+    # TCP is named, else asyncio leaves Nagle's delay on: 40 ms a reply.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(2048)
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)

@@ -86,9 +86,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @contextmanager
 def _served(app: FastAPI, **headers: str) -> Iterator[httpx.Client]:
-    with socket.socket(
-        proto=socket.IPPROTO_TCP
-    ) as listener:  # named, else asyncio leaves Nagle's delay of 40 ms a reply
+    # TCP is named, else asyncio leaves Nagle's delay on: 40 ms a reply.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

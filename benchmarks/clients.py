@@ -57,12 +57,12 @@ def run(load: Load) -> Tally:
 
 def get(path: str) -> str:
     """The request as it is sent."""
-    return f"GET {path} HTTP/1.1\r\nHost: benchmark\r\nAccept: application/json\r\n\r\n"
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
 
 def post(path: str, body: str) -> str:
     """The request as it is sent, with a JSON body."""
-    head = f"Host: benchmark\r\nContent-Type: application/json\r\nContent-Length: {len(body.encode())}"
+    head = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body.encode())}"
     return f"POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"
 
 

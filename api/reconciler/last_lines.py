@@ -69,14 +69,13 @@ def _read_again(context: Context, job: Job) -> None:
     values: dict[str, Any] = {"log_due_at": None if over else now + max(passed, FIRST_LOOK)}
     if lines:
         values["log_tail"] = lines
-    explained = words is not None and job.failure_code is not None
-    if explained:
+    if words is not None and job.failure_code is not None:
         values["failure_message"] = with_last_words(job.failure_message or "", FailureCode(job.failure_code), words)
     with context.session() as session:
         row = session.merge(job, load=False)
         if not jobs.change(session, row, **values):
             return
-        if explained:
+        if "failure_message" in values:
             reason = f"the log came after the end; the worker's last words: {words}"
             jobs.note(session, row, actor=ACTOR, reason=reason, before=row.state)
     if words is not None:

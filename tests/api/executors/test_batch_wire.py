@@ -3,10 +3,12 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
+from botocore.config import Config
 
+from api.executors import batch as batch_module
 from api.executors.base import ExecutorUnavailable, SubmissionUncertain
 from api.executors.batch import BatchExecutor
 from tests.api.executors.conftest import MotoBatch, params_of
@@ -39,13 +41,16 @@ def test_a_queue_that_is_not_there(moto_batch: MotoBatch) -> None:
     executor.close()
 
 
-def test_a_slow_reply_is_not_asked_for_twice(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that takes the submission and hangs up got it once, and the submission is uncertain."""
-    with _server() as (address, requests):
+@pytest.mark.parametrize("silent", [False, True], ids=["hangs up", "is silent"])
+def test_a_slow_reply_is_not_asked_for_twice(aws: None, monkeypatch: pytest.MonkeyPatch, silent: bool) -> None:
+    """A server that takes the submission and hangs up, or is silent for longer than the executor waits, got it once, and
+    the submission is uncertain."""
+    monkeypatch.setattr(batch_module, "Config", lambda **given: Config(**given | {"read_timeout": 0.5}))
+    with _server(silent=silent) as (address, requests):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
         executor = BatchExecutor.connect(definition="worker:1")
-        with pytest.raises(SubmissionUncertain):
+        with pytest.raises(SubmissionUncertain, match="Read timeout" if silent else "Connection was closed"):
             executor.submit(params_of("a"))
         executor.close()
     assert len(requests) == 1
@@ -82,9 +87,10 @@ def test_a_server_that_is_not_there(aws: None, monkeypatch: pytest.MonkeyPatch) 
 
 
 @contextmanager
-def _server() -> Iterator[tuple[str, list[bytes]]]:
-    """Takes requests and hangs up without an answer."""
+def _server(*, silent: bool = False) -> Iterator[tuple[str, list[bytes]]]:
+    """Takes requests and hangs up without an answer, or keeps the caller waiting."""
     requests: list[bytes] = []
+    waiting = ExitStack()
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -93,9 +99,11 @@ def _server() -> Iterator[tuple[str, list[bytes]]]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
-                if data := connection.recv(65536):
-                    requests.append(data)
+            if data := connection.recv(65536):
+                requests.append(data)
+            waiting.push(connection)
+            if not silent:
+                waiting.close()
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -105,3 +113,4 @@ def _server() -> Iterator[tuple[str, list[bytes]]]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+        waiting.close()

@@ -163,7 +163,8 @@ class PartitionsOut(Out):
         rows = [PartitionOut.of(view, archive) for view in views]
         collections: Counter[str] = Counter()
         for row in rows:
-            collections.update(row.collections or {})
+            if row.collections:
+                collections.update(row.collections)
         totals = Totals(
             partitions=sum(row.path is not None for row in rows),
             items=sum(row.items or 0 for row in rows),

@@ -36,7 +36,7 @@ class Summary(Out):
         description="West, south, east, north around every footprint; one across the antimeridian spans -180 to 180",
     )
     cloud_cover: CloudCover | None = Field(default=None, description="Cloud cover of the items, in percent")
-    notes: list[str] = Field(default=[], description="What the file does not tell, and what is odd about it")
+    notes: list[str] = Field(default_factory=list, description="What the file does not tell, and what is odd about it")
 
 
 class DayItems(Out):

@@ -1,8 +1,9 @@
 """The catalogue as it is asked for: months of datasets and their states, from the database alone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 
 from sqlmodel import Session
@@ -68,18 +69,26 @@ def month(session: Session, prefix: str, year_month: str, *, now: datetime) -> t
     return _view(prefix, year_month, row, active, store.known_jobs(session, prefix), now), row
 
 
-def _span(known: list[str], first: str | None, last: str | None) -> Iterator[str]:
+def _span(known: list[str], first: str | None, last: str | None) -> Sequence[str]:
     low, high = first or min(known, default=None), last or max(known, default=None)
-    if low is not None and high is not None:
-        yield from map(str, Month.span(Month.parse(low), Month.parse(high)))
+    return () if low is None or high is None else _between(low, high)
+
+
+@lru_cache(maxsize=64)
+def _between(low: str, high: str) -> tuple[str, ...]:
+    """Kept, because many datasets begin and end alike."""
+    return tuple(map(str, Month.span(Month.parse(low), Month.parse(high))))
 
 
 def _view(
     prefix: str, year_month: str, row: Partition | None, active: str | None, ours: Collection[str], now: datetime
 ) -> MonthView:
-    state = month_state(Month.parse(year_month), _seen(row) if row else None, now=now, is_running=active is not None)
+    state = month_state(_parsed(year_month), _seen(row) if row else None, now=now, is_running=active is not None)
     source_job = row.job_id if row and row.job_id in ours else None
     return MonthView(prefix, year_month, state, row, source_job, active)
+
+
+_parsed = lru_cache(maxsize=512)(Month.parse)
 
 
 def _seen(row: Partition) -> SeenFile:

@@ -1,7 +1,7 @@
 """Metrics for Prometheus, in a registry of the app's own. docs/metrics.md describes them."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -20,12 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from api import db
-from api.access.callers import Reader
+from api.access.callers import HurriedReader
 from api.access.errors import Forbidden, TooManyRequests
 from api.errors import Unauthorized, Unavailable, documented
 from api.jobs import store as jobs
 from api.jobs.states import JobState
 from api.parts import Parts
+from api.probes import Probe
 from api.reconciler import failures
 from api.reconciler.loop import PASS_MARK
 from worker.contract.exits import FailureCode
@@ -48,28 +49,23 @@ class Metrics:
         self.seconds = Histogram(
             "hls_http_request_seconds", "Time to serve a request", ["method", "route"], registry=self.registry
         )
-        self.registry.register(_DatabaseCollector(parts))
-
-
-class _DatabaseCollector(Collector):
-    def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._database = Probe("metrics", self._asked, kept=0)
 
-    def describe(self) -> Iterable[Metric]:
-        """Named here so that registering asks no database."""
-        return []
+    async def text(self) -> bytes:
+        """In a moment. Without the database only that it is away, so that the figures of requests are there just then."""
+        seen = await self._database.answer() or []
+        up = GaugeMetricFamily("hls_database_up", "1 where the database answers, else 0", value=float(bool(seen)))
+        return generate_latest(_Scrape([*self.registry.collect(), up, *seen]))
 
-    def collect(self) -> Iterable[Metric]:
-        """Without the database only that it is away, so that the figures of requests are there just then."""
+    def _asked(self) -> list[Metric]:
         try:
-            seen = [*self._seen()]
+            return [*self._seen()]
         except SQLAlchemyError as error:
             logger.warning("no figures from the database", extra={"action": "metrics"}, exc_info=error)
-            seen = []
-        yield GaugeMetricFamily("hls_database_up", "1 where the database answers, else 0", value=float(bool(seen)))
-        yield from seen
+            return []
 
-    def _seen(self) -> Iterable[Metric]:
+    def _seen(self) -> Iterator[Metric]:
         failures.write_down(self._parts.engine, self._parts.executor)
         with Session(self._parts.engine) as session:
             counts, oldest = jobs.counts(session), jobs.oldest_active(session)
@@ -98,6 +94,16 @@ class _DatabaseCollector(Collector):
         yield by_call
 
 
+class _Scrape(Collector):
+    """What one scrape found."""
+
+    def __init__(self, found: Iterable[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[Metric]:
+        return self._found
+
+
 @router.get(
     "/metrics",
     operation_id="metrics",
@@ -105,9 +111,10 @@ class _DatabaseCollector(Collector):
     response_class=Response,
     responses=_TEXT | documented(Unauthorized, Forbidden, TooManyRequests, Unavailable),
 )
-def metrics(request: Request, _: Reader) -> Response:
+async def metrics(request: Request, _: HurriedReader) -> Response:
     """Requests, jobs by state and failure code, age of the oldest active job, the reconciler's last pass, failed calls.
 
-    While the database is away: requests, and that it is.
+    While the database is away or silent: requests, and that it is.
     """
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    figures: Metrics = request.app.state.metrics
+    return Response(await figures.text(), media_type=CONTENT_TYPE_LATEST)

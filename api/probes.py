@@ -18,9 +18,10 @@ Answer = TypeVar("Answer")
 class Probe(Generic[Answer]):
     """One question. A thread of its own asks it, one at a time, so that one that hangs keeps no other from its turn."""
 
-    def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
+    def __init__(self, name: str, ask: Callable[[], Answer], *, kept: float = KEPT_SECONDS) -> None:
         self._name = name
         self._ask = ask
+        self._kept = kept
         self._lock = Lock()
         self._asked: tuple[Future[Answer], float] | None = None
 
@@ -35,7 +36,7 @@ class Probe(Generic[Answer]):
     def _current(self) -> tuple[Future[Answer], float]:
         with self._lock:
             now = time.monotonic()
-            if self._asked is None or (self._asked[0].done() and now >= self._asked[1] + KEPT_SECONDS):
+            if self._asked is None or (self._asked[0].done() and now >= self._asked[1] + self._kept):
                 self._asked = Future(), now
                 Thread(target=self._run, args=(self._asked[0],), name=f"probe-{self._name}", daemon=True).start()
             return self._asked

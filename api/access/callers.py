@@ -19,6 +19,7 @@ __all__ = [
     "Counted",
     "FormAdmin",
     "FormSubmitter",
+    "HurriedReader",
     "Reader",
     "Scope",
     "SubmitAttempt",
@@ -33,7 +34,7 @@ _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="apiKey",
 _COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session", description="A session of the page")
 
 
-def credentials(
+async def credentials(
     request: Request,
     _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     _header: Annotated[str | None, Security(_HEADER)],
@@ -48,7 +49,11 @@ Given = Annotated[Credentials, Depends(credentials)]
 
 def _identified(request: Request, given: Credentials) -> Caller:
     access: Access = request.app.state.access
-    caller = access.identify(given)
+    return _counted(request, given, access.identify(given))
+
+
+def _counted(request: Request, given: Credentials, caller: Caller) -> Caller:
+    access: Access = request.app.state.access
     request.state.caller = caller  # for the page of an error
     access.count(caller, given.address)
     return caller
@@ -73,10 +78,13 @@ class Requires:
     def admit(self, request: Request, given: Credentials, csrf: str | None) -> Caller:
         """Raises `Unauthorized`, `Forbidden`, `BadCsrfToken`, `TooManyRequests`, `TooManyWrongKeys`."""
         caller = _identified(request, given)
-        if not caller.scope.covers(self.scope):
-            raise Forbidden(f"This needs the scope {self.scope}, and {caller.actor} has {caller.scope}.")
+        self._check_scope(caller)
         _check_csrf(request, caller, csrf)
         return caller
+
+    def _check_scope(self, caller: Caller) -> None:
+        if not caller.scope.covers(self.scope):
+            raise Forbidden(f"This needs the scope {self.scope}, and {caller.actor} has {caller.scope}.")
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,17 @@ class FormRequires(Requires):
 
     def __call__(self, request: Request, given: Given, csrf_token: Annotated[str, Form()] = "") -> Caller:
         return self.admit(request, given, csrf_token)
+
+
+@dataclass(frozen=True)
+class HurriedRequires(Requires):
+    """The same for a look at what needs no database, which may not wait for it: see `Access.identify_soon`."""
+
+    async def __call__(self, request: Request, given: Given) -> Caller:  # type: ignore[override]  # FastAPI takes both
+        access: Access = request.app.state.access
+        caller = _counted(request, given, await access.identify_soon(given))
+        self._check_scope(caller)
+        return caller
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,7 @@ async def counted(request: Request) -> None:
 
 
 Reader = Annotated[Caller, Depends(Requires(Scope.READ))]
+HurriedReader = Annotated[Caller, Depends(HurriedRequires(Scope.READ))]
 Submitter = Annotated[Caller, Depends(Requires(Scope.SUBMIT))]
 Admin = Annotated[Caller, Depends(Requires(Scope.ADMIN))]
 SubmitAttempt = Annotated[Attempt, Depends(Attempts(Scope.SUBMIT))]

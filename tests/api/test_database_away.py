@@ -4,12 +4,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
 import pytest
 from databases import Server, postgresql_server, socket_of, url_by
-from proxy import wire
+from proxy import Wire, wire
 
 from api import db, migrate, probes
 from api.app import create_app
@@ -101,9 +102,9 @@ def fault(request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.Mo
         yield Fault(url_by(line.address), line.stop_up, line.let_flow, {away, late})
 
 
-def _quick(client: httpx.Client, path: str, seconds: float) -> httpx.Response:
+def _quick(client: httpx.Client, path: str, seconds: float, **headers: str) -> httpx.Response:
     began = time.monotonic()
-    reply = client.get(path)
+    reply = client.get(path, headers=headers)
     assert time.monotonic() - began < seconds
     return reply
 
@@ -163,3 +164,42 @@ def _all_submitted_once(client: httpx.Client, executor: MemoryExecutor, taken: d
         assert submitted[job_id] == 1
         events = client.get(job["links"]["events"]).json()["events"]
         assert [event["to"] for event in events[:1]] == ["pending"]
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Wire]:
+    with wire(socket_of(server)) as opened:
+        yield opened
+
+
+def test_a_scrape_while_it_hangs(
+    line: Wire, settings: Settings, executor: MemoryExecutor, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/metrics answers in moments, though every thread may wait: a key that was right is told of requests and that the
+    database is away, and who was not known before that it is."""
+    monkeypatch.setattr(probes, "ANSWER_SECONDS", 0.5)
+    changes = {"database_url": url_by(line.address), "reconcile": False, "api_key": STATIC}
+    with_line = Settings(**settings.model_dump() | changes)
+    engine = db.make_engine(with_line.database)
+    migrate.upgrade(engine)
+    engine.dispose()
+    client = serve(create_app(with_line, executor=executor))
+    operator = {"X-API-Key": STATIC}
+    made = client.post("/keys", json={"name": "prometheus", "scope": "read"}, headers=operator).json()
+    reader = {"X-API-Key": made["key"]}
+    assert "hls_database_up 1.0" in client.get("/metrics", headers=reader).text
+    line.stop_up()
+    with ThreadPoolExecutor(60) as crowd:
+        others = [crowd.submit(httpx.get, f"{client.base_url}/jobs", headers=reader, timeout=90) for _ in range(60)]
+        time.sleep(0.5)
+        for key in (reader, operator):
+            told = _quick(client, "/metrics", 3, **key)
+            assert told.status_code == 200
+            assert "hls_database_up 0.0" in told.text
+            assert 'route="/keys",status="201"' in told.text
+            assert "hls_jobs{" not in told.text
+        stranger = _quick(client, "/metrics", 3, **{"X-API-Key": f"hls_{12 * '0'}_{64 * '0'}"})
+        assert stranger.json()["type"] == "urn:hls:problem:database-unavailable"
+        line.let_flow()
+        assert {other.result().status_code for other in others} <= {200, 503}
+    assert "hls_database_up 1.0" in client.get("/metrics", headers=reader).text

@@ -11,7 +11,6 @@ from fastapi import Depends, FastAPI, Request
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
@@ -23,7 +22,10 @@ POOL_SIZE = 10
 POOL_OVERFLOW = 10
 POOL_WAIT_SECONDS = 10
 PLACES = POOL_SIZE + POOL_OVERFLOW - 4
-"""Requests that may hold a connection at a time; the rest of the pool is for keys, which are looked up before."""
+"""Requests that may hold a connection at a time. The rest of the pool is for what has no place: the reconciler, health,
+metrics, and keys of who asks for nothing of the database's."""
+PLACE_WAIT_SECONDS = 30
+"""Longer than for a connection, since who waits here holds nothing; shorter than a balancer waits for a reply."""
 RECYCLE_SECONDS = 1800
 SILENCE_SECONDS = 5
 """How long after its own limit on a statement a database may still be silent."""
@@ -38,6 +40,10 @@ _SERVER_SETTINGS = {"lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s"} | {
     f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()
 }
 _UNANSWERED_MILLISECONDS = 60_000
+
+
+class Crowded(Exception):
+    """More requests came than could be served in time."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -149,20 +155,17 @@ def install(app: FastAPI, engine: Engine) -> None:
 
 
 async def place(request: Request) -> AsyncIterator[None]:
-    """Let in no more requests than there are connections.
+    """Let in no more requests than there are connections, in the order in which they came.
 
     The others wait here and not in a thread for a connection: what a request does last, its reply and the end of its
-    transaction, needs a thread too, and all of them might be waiting for what it holds.
-
-    Raises:
-        TimeoutError: SQLAlchemy's, where none of them ended for as long as the pool waits.
+    transaction, needs a thread too, and all of them might be waiting for what it holds. Raises `Crowded`.
     """
     places: Semaphore = request.app.state.places
     try:
-        with fail_after(POOL_WAIT_SECONDS):
+        with fail_after(PLACE_WAIT_SECONDS):
             await places.acquire()
     except TimeoutError:
-        raise PoolTimeout(f"no request ended for {POOL_WAIT_SECONDS} seconds") from None
+        raise Crowded(f"no place for {PLACE_WAIT_SECONDS:g} seconds") from None
     try:
         yield
     finally:

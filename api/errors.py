@@ -144,7 +144,7 @@ class BodyTooLarge(Problem):
 
 
 class Unavailable(Problem):
-    """The database, the storage or the executor cannot be reached."""
+    """The database, the storage or the executor cannot be reached, or too many ask at once."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "unavailable"
@@ -165,6 +165,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(IntegrityError, _collision)
+    app.add_exception_handler(db.Crowded, _crowded)
     for kind, part in (
         (OperationalError, "database"),
         (InterfaceError, "database"),
@@ -240,6 +241,17 @@ def _collision(_request: Request, error: Exception) -> JSONResponse:
         slug="collision",
         title="Another request changed the same at the same moment",
         detail="Another request changed the same at the same moment; nothing was done. Send this one again.",
+    )
+
+
+def _crowded(_request: Request, error: Exception) -> JSONResponse:
+    logger.warning("more requests than can be served: %s", error, extra={"action": "crowded"})
+    return reply(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        slug="crowded",
+        title="More requests came than could be served in time",
+        detail="More requests came than could be served in time; nothing was done. Send this one again in a moment.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 

@@ -1,6 +1,9 @@
 """What is slow is asked without holding a connection of the database meanwhile."""
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
@@ -8,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import Session
 
+from api import db
 from api.app import create_app
 from api.catalog.models import Partition
 from api.executors.base import ExecutorUnavailable
@@ -71,3 +75,33 @@ def test_the_executors_log(app: FastAPI, serve: Serve, monkeypatch: pytest.Monke
     assert reply.status_code == 200
     assert "cannot be read" in reply.text
     assert asked.held == [0]
+
+
+def test_more_requests_than_places(
+    settings: Settings, executor: MemoryExecutor, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a place is served when there is one, and told 503 when there is none in time; what needs none goes on."""
+    monkeypatch.setattr(db, "PLACES", 1)
+    app = create_app(settings.model_copy(update={"reconcile": False}), executor=executor)
+    began, over = threading.Event(), threading.Event()
+
+    @app.get("/slow")
+    def slow(_: db.Transaction) -> None:
+        began.set()
+        over.wait(60)
+
+    client = serve(app)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.get, "/slow")
+        began.wait(30)
+        with monkeypatch.context() as hurried:
+            hurried.setattr(db, "PLACE_WAIT_SECONDS", 0.3)
+            refused = client.get("/jobs")
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:hls:problem:crowded")
+        assert "retry-after" in refused.headers
+        assert client.get("/metrics").status_code == client.get("/readyz").status_code == 200
+        patient = pool.submit(client.get, "/jobs")
+        time.sleep(0.3)
+        over.set()
+        assert (first.result().status_code, patient.result().status_code) == (200, 200)
+    assert client.get("/jobs").status_code == 200

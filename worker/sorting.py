@@ -1,8 +1,10 @@
 """The order of the file, and items of many parts brought into it a piece at a time."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,31 +67,43 @@ class _Queue:
     def __init__(self, own: Form, tables: Iterator[pa.Table], form: Form) -> None:
         self._tables = (brought(table, own, form) for table in tables)
         self._table: pa.Table | None = None
+        self._keys = _Keys(pa.array([], pa.string()), 0)
+        self._taken = 0
         self.last: Key = (False, "")
 
     def more(self) -> bool:
         """Whether there are items in memory, once the next have been read if need be."""
-        while self._table is None or not self._table.num_rows:
-            self._table = next(self._tables, None)
+        while self._table is None or self._taken == self._table.num_rows:
+            self._table, self._taken = next(self._tables, None), 0
             if self._table is None:
                 return False
             if self._table.num_rows:
-                self.last = _key(self._table.slice(self._table.num_rows - 1))
+                self._keys = _Keys.of(self._table)
+                self.last = self._keys[self._table.num_rows - 1]
         return True
 
     def until(self, key: Key) -> pa.Table:
         """The items up to and with this key."""
         assert self._table is not None  # noqa: S101  `more` said so
-        table = self._table
-        if self.last <= key:
-            count = table.num_rows
-        else:
-            crossing = crosses(table).to_numpy()
-            lower = pc.less_equal(table.column("id"), key[1]).to_numpy()
-            count = int(np.count_nonzero((crossing < key[0]) | ((crossing == key[0]) & lower)))
-        self._table = table.slice(count)
-        return table.slice(0, count)
+        begin, self._taken = self._taken, bisect_right(self._keys, key, lo=self._taken)
+        return self._table.slice(begin, self._taken - begin)
 
 
-def _key(row: pa.Table) -> Key:
-    return bool(crosses(row)[0].as_py()), row.column("id")[0].as_py()
+@dataclass(frozen=True)
+class _Keys(Sequence[Key]):
+    """The sort keys of sorted items, made when they are looked at: to find a place takes few of them."""
+
+    ids: pa.Array
+    plain: int
+    """Items that do not cross the antimeridian: those before all others."""
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "_Keys":
+        crossing = pc.sum(crosses(table)).as_py() or 0
+        return cls(table.column("id").combine_chunks(), table.num_rows - crossing)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: Any) -> Any:
+        return row >= self.plain, self.ids[row].as_py()

@@ -96,19 +96,27 @@ def _links(numbers: pa.ListArray, moulds: Moulds, kind: Type, names: _Names) -> 
 
 def _assets(numbers: pa.ListArray, moulds: Moulds, kind: Type, names: _Names) -> pa.Array:
     assert isinstance(kind, Struct)  # noqa: S101
+    order = {name: place for place, (name, _) in enumerate(kind.fields)}
     flat, rows = flattened(numbers)
-    used, which = np.unique(flat, return_inverse=True)
+    present = np.bincount(flat, minlength=len(moulds)).tolist()
+    found = [(number, moulds[number]) for number, count in enumerate(present) if count and moulds[number].name]
+    # Numbered anew, asset by asset, in an order that does not depend on which page came first.
+    found.sort(key=lambda pair: (order[pair[1].name or ""], pair[1].text))
+    assets = np.array([order[mould.name or ""] for _, mould in found], np.int16)
+    place = np.full(len(moulds), _ABSENT)
+    place[[number for number, _ in found]] = np.arange(len(found))
+    which = place[flat]
+    rows, which = rows[which != _ABSENT], which[which != _ABSENT]
+    by_asset = np.argsort(assets[which], kind="stable")  # of so small numbers this takes one pass
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(assets[which], minlength=len(order)))])
+    firsts = np.searchsorted(assets, np.arange(len(order) + 1))
     columns = []
-    for name, member in kind.fields:
-        mine = np.array([moulds[number].name == name for number in used])
-        # Numbered anew, from 0, in an order that does not depend on which page came first.
-        ordered = sorted(np.flatnonzero(mine).tolist(), key=lambda place: moulds[int(used[place])].text)
-        local = np.full(len(used), _ABSENT)
-        local[ordered] = np.arange(len(ordered))
+    for asset, (_, member) in enumerate(kind.fields):
+        mine = by_asset[bounds[asset] : bounds[asset + 1]]
         places = np.full(len(numbers), _ABSENT)
-        found = mine[which] if len(used) else mine
-        places[rows[found]] = local[which[found]]
-        columns.append(_column([moulds[int(used[place])].value for place in ordered], places, member, names))
+        places[rows[mine]] = which[mine] - firsts[asset]
+        values = [mould.value for _, mould in found[firsts[asset] : firsts[asset + 1]]]
+        columns.append(_column(values, places, member, names))
     return pa.StructArray.from_arrays(columns, fields=list(to_arrow(kind)))
 
 

@@ -92,7 +92,7 @@ class ItemsFile:
         footer = {_JSON_COLUMNS: "\n".join(json_paths(form.kind))}
         rows = _ROWS_WHOLE if form.moulds is None else _ROWS_CUT
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_statistics=False) as writer:
-            for table in tables:
+            for table in _at_least(rows, tables):
                 writer.write_table(table, row_group_size=rows)
             if form.moulds is not None:
                 footer[_MOULDS] = form.moulds.packed().decode()
@@ -113,6 +113,18 @@ class ItemsFile:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, use_threads=False)
                 yield table if places is None else renumber(table, places)
+
+
+def _at_least(rows: int, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same items in tables of so many rows or more, but for the last: each group that is read has its price."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(part.num_rows for part in waiting) >= rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def common(forms: list[Form]) -> Form:

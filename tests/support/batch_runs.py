@@ -124,11 +124,12 @@ class Run:
         try:
             self._work(RunParams.from_parameters(self.parameters))
         except (RunError, StorageError) as error:
-            self._say(str(error))
+            self._say("error", str(error))
             return getattr(error, "exit_code", ExitCode.STORAGE), EXITED
         except Exception as error:  # noqa: BLE001  the worker's main says it like this too
-            self._say(f"{type(error).__name__}: {error}")
+            self._say("error", f"{type(error).__name__}: {error}")
             return 1, EXITED
+        self._say("info", "the partition is published")
         return ExitCode.DONE, EXITED
 
     def _work(self, params: RunParams) -> None:
@@ -145,8 +146,8 @@ class Run:
             publisher.check(begun, items)
             publisher.publish(begun, path, provenance, row_groups=1, now=datetime.now(UTC))
 
-    def _say(self, message: str) -> None:
-        self.log.append(json.dumps({"level": "error", "message": message, "action": "end"}))
+    def _say(self, level: str, message: str) -> None:
+        self.log.append(json.dumps({"level": level, "message": message, "action": "end"}))
 
 
 class _Recorded(S3Store):

@@ -115,6 +115,28 @@ def submit(url: str, prefix: str, month: str) -> dict[str, Any] | None:
     return job
 
 
+def cancel(url: str, job_id: str) -> int | None:
+    """The status of the answer; None where the service did not answer."""
+    try:
+        reply = httpx.post(f"{url}/jobs/{job_id}/cancel", timeout=30, verify=_TLS)
+    except httpx.TransportError:
+        return None
+    if reply.status_code == 503:
+        return None
+    assert reply.status_code in (202, 409), reply.text
+    return reply.status_code
+
+
+def jobs_that_are(url: str, *states: str) -> list[dict[str, Any]]:
+    """The jobs in these states; none where the service does not answer."""
+    try:
+        reply = httpx.get(f"{url}/jobs", params={"limit": 500, "status": states}, timeout=30, verify=_TLS)
+    except httpx.TransportError:
+        return []
+    jobs: list[dict[str, Any]] = reply.json()["jobs"] if reply.status_code == 200 else []
+    return jobs
+
+
 def all_jobs(url: str) -> list[dict[str, Any]]:
     """Every job, page after page."""
     jobs: list[dict[str, Any]] = []

@@ -33,7 +33,7 @@ _DEFINITION = f"arn:aws:batch:us-east-1:123456789012:job-definition/{compute.JOB
 
 @dataclass(frozen=True)
 class Faults:
-    """Shares of the calls that go wrong, from 0 to 1; waits in seconds."""
+    """Shares of the calls that go wrong, from 0 to 1; waits in seconds. A share above 0 strikes at its first chance too."""
 
     throttled: float = 0
     late: float = 0
@@ -42,6 +42,9 @@ class Faults:
     """Submissions that are accepted and get no answer."""
     failed_after: float = 0
     """Submissions that are accepted and answered with a 500."""
+    silent: float = 0
+    """Submissions that are accepted and answered when the service waits no more."""
+    silent_seconds: float = 35
     forgotten: float = 0
     """Jobs that one DescribeJobs leaves out."""
     list_lag: float = 0
@@ -132,6 +135,8 @@ class BatchStandIn:
             self._slots.submit(run.carry_out)
         if self._strikes("late"):
             time.sleep(self.faults.late_seconds)
+        if self._strikes("silent"):
+            time.sleep(self.faults.silent_seconds)
         if self._strikes("hung_up"):
             raise _HungUp
         if self._strikes("failed_after"):
@@ -147,7 +152,10 @@ class BatchStandIn:
         with self._lock:
             runs = list(self.runs.values())
         now = time.monotonic()
-        found = [r for r in runs if r.name.lower() == wanted.lower() and r.listed_from <= now and not r.plan.forgotten]
+        named = [run for run in runs if run.name.lower() == wanted.lower() and not run.plan.forgotten]
+        found = [run for run in named if run.listed_from <= now]
+        with self._lock:
+            self.counts["list_lag"] += len(named) - len(found)
         start = int(body.get("nextToken", 0))
         page = {"jobSummaryList": [_summary(run) for run in found[start : start + _LIST_PAGE]]}
         return page | ({"nextToken": str(start + _LIST_PAGE)} if len(found) > start + _LIST_PAGE else {})
@@ -170,7 +178,8 @@ class BatchStandIn:
 
     def _strikes(self, fault: str) -> bool:
         with self._lock:
-            struck: bool = self._random.random() < getattr(self.faults, fault)
+            share: float = getattr(self.faults, fault)
+            struck = share > 0 and (not self.counts[fault] or self._random.random() < share)
             self.counts[fault] += struck
         return struck
 
@@ -207,7 +216,11 @@ def _handler(stand_in: BatchStandIn) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+            length = int(self.headers["Content-Length"])
+            sent = self.rfile.read(length)
+            if len(sent) < length:
+                raise ConnectionAbortedError("the caller went away in the middle of its question")
+            body = json.loads(sent or b"{}")
             try:
                 reply = stand_in.answer(self.path, self.headers.get("X-Amz-Target", ""), body)
             except AwsFault as fault:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from typing import NoReturn
 
 _ARENAS = 2
@@ -20,7 +21,7 @@ def run() -> NoReturn:
     """Do what the command line says and end with its exit code."""
     # Before the imports, which take a second: a signal waits until there is a run that can end as it should.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    _return_memory()
+    prepare()
     from worker.main import main
 
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -31,10 +32,27 @@ def run() -> NoReturn:
     os._exit(code)
 
 
+def prepare() -> None:
+    """Have a process of the worker's use little memory and time. Must come before pyarrow is imported."""
+    _return_memory()
+    sys.meta_path.insert(0, _NoPandas())
+
+
+class _NoPandas(MetaPathFinder):
+    """Keeps pyarrow from importing pandas, where there is one, to see whether a list is a thing of pandas'.
+
+    That takes the time of some ten thousand items, and 60 MiB.
+    """
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("the worker does without pandas", name=name)
+
+
 def _return_memory() -> None:
     """Have what is freed by one thread serve the others: else each of a hundred threads keeps its own.
 
-    It halves the peak at 100,000 items and keeps it from growing with the month. Must come before pyarrow is imported.
+    It halves the peak at 100,000 items and keeps it from growing with the month.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:  # only glibc has it

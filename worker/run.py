@@ -110,6 +110,7 @@ class Run:
             return self._all([pool.submit(one, day) for day in days])
         finally:
             self._session.stop()
+            source.searcher.close()
             # Without waiting for requests under way: a silent source may hold them for longer than a stop may take.
             pool.shutdown(wait=False, cancel_futures=True)
 

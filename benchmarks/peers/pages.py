@@ -1,7 +1,7 @@
 """The limits: a month's pages fetched and, with `parse`, read by simdjson or, with `convert`, made Arrow by the worker.
 
-`python -m benchmarks.peers.pages fetch|parse|convert URL DATETIME COLLECTIONS`; prints the number of items. Two threads,
-each with searches of its own, as there are two cores.
+`python -m benchmarks.peers.pages fetch|parse|convert URL DATETIME COLLECTIONS`; prints the number of items. Four threads,
+each with searches of its own, so that both cores have something to do while others wait.
 """
 
 import json
@@ -15,17 +15,17 @@ from urllib.parse import urlencode
 import simdjson
 import urllib3
 
-from worker.items.convert import Converter
+from worker.items.pool import ConverterPool
 from worker.source.search import PAGE_LIMIT
 
-_THREADS = 2
+_THREADS = 4
 
 Work = Callable[[bytes], object]
 
 
 def main() -> None:
     mode, url, interval, collections = sys.argv[1:]
-    work = {"fetch": len, "parse": _parser(), "convert": Converter().convert}[mode]
+    work = {"fetch": len, "parse": _parser(), "convert": ConverterPool().convert}[mode]
     web = urllib3.PoolManager(maxsize=_THREADS)
     searches = [
         f"{url}/search?{urlencode({'collections': collection, 'datetime': day, 'limit': PAGE_LIMIT})}"

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from worker.contract.columns import COLUMNS, DOUBLE, PROPERTIES, TEXT, ListOf, Struct, Type
-from worker.contract.compute import VCPU
 from worker.items.arrow import to_arrow
 from worker.items.cut import Cut, cut
 from worker.items.geometry import boxes, polygons_to_wkb
@@ -51,8 +50,6 @@ class Converter:
         self._moulds = Moulds()
         self._lessons = 0
         self._lock = threading.Lock()
-        # Pages that are converted at a time: more of them than processors only take Python's lock from each other.
-        self._slots = threading.Semaphore(VCPU)
 
     def convert(self, body: bytes) -> Converted:
         """The items of a search page, in the order of the page.
@@ -60,10 +57,6 @@ class Converter:
         Raises:
             ValueError: the page is no feature collection, or an item of it is none.
         """
-        with self._slots:
-            return self._converted(body)
-
-    def _converted(self, body: bytes) -> Converted:
         try:
             quick = self._cut(body) or self._shape.convert(body)
         except pa.ArrowInvalid:  # a value of another type than the schema's, such as a MultiPolygon's coordinates

@@ -27,7 +27,8 @@ NUMBERS, NAME = "_moulds", "_concept"
 
 LINKS, ASSETS = "links", "assets"
 
-_BETWEEN = b"\x02"
+BETWEEN = b"\x02"
+"""Stands between moulds, of which none holds it."""
 _LEVEL = 1
 
 
@@ -121,7 +122,7 @@ class Moulds:
 
     def packed(self) -> bytes:
         """The texts, to be kept with a file that has these numbers."""
-        whole = _BETWEEN.join(mould.text for mould in self._moulds)
+        whole = BETWEEN.join(mould.text for mould in self._moulds)
         sized = len(whole).to_bytes(8, "little")
         return base64.b64encode(sized + pa.Codec("zstd", compression_level=_LEVEL).compress(whole, asbytes=True))
 
@@ -129,7 +130,7 @@ class Moulds:
         """The numbers here of the moulds that were packed."""
         raw = base64.b64decode(packed)
         whole = pa.Codec("zstd").decompress(raw[8:], int.from_bytes(raw[:8], "little"), asbytes=True)
-        texts = whole.split(_BETWEEN) if whole else []
+        texts = whole.split(BETWEEN) if whole else []
         return np.array([self.number(text) for text in texts], np.int32)
 
 

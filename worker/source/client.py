@@ -11,7 +11,7 @@ from pystac_client.exceptions import APIError
 
 from worker.contract import GENERATOR
 from worker.errors import BadParameters
-from worker.items.convert import Converter
+from worker.items.pool import ConverterPool
 from worker.settings import WorkerSettings
 from worker.source.http import PatientSession
 from worker.source.limiter import Limiter
@@ -82,7 +82,7 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
         method="GET" if "GET" in methods else "POST",
         session=session,
         watch=watch,
-        converter=Converter(),
+        converter=ConverterPool(),
     )
     return Source(url, searcher, watch, session, _documents(url, collections, session))
 

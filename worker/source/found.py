@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from worker.items.checks import lacking, without_bands
-from worker.items.convert import Converted, Converter
+from worker.items.convert import Converted
+from worker.items.pool import ConverterPool
 from worker.source.page import Page
 from worker.source.slices import Slice
 from worker.source.stac_io import Doubtful
@@ -44,7 +45,7 @@ class Doubts:
 class Found:
     """The items of one search: its pages, the ids in them, and the source's count (None if it states none)."""
 
-    def __init__(self, part: Slice, counting: Counting, doubts: Doubts, converter: Converter, watch: Watch) -> None:
+    def __init__(self, part: Slice, counting: Counting, doubts: Doubts, converter: ConverterPool, watch: Watch) -> None:
         self.part = part
         self.pages: list[Converted] = []
         self.ids: set[str] = set()

@@ -3,7 +3,7 @@
 from pystac_client import ItemSearch
 
 from worker.errors import Incomplete, RunError
-from worker.items.convert import Converter
+from worker.items.pool import ConverterPool
 from worker.source.found import Counting, Doubts, Found, Inconsistent
 from worker.source.http import PatientSession
 from worker.source.limiter import Stopped
@@ -31,7 +31,9 @@ class _Divide(Exception):
 class Searcher:
     """Searches slices; safe to use from several threads."""
 
-    def __init__(self, *, url: str, method: str, session: PatientSession, watch: Watch, converter: Converter) -> None:
+    def __init__(
+        self, *, url: str, method: str, session: PatientSession, watch: Watch, converter: ConverterPool
+    ) -> None:
         self._url, self._method = url, method
         self._session, self._watch, self._converter = session, watch, converter
         self._counting = Counting()
@@ -44,6 +46,10 @@ class Searcher:
     def give_up(self, fault: BaseException) -> None:
         """End every search because of this."""
         self._session.give_up(fault)
+
+    def close(self) -> None:
+        """End what converted the pages: no other will come."""
+        self._converter.close()
 
     def search(self, part: Slice) -> Found | list[Slice]:
         """All items of the slice, or the parts to search instead. A search that fails ends all others.

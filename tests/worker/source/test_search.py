@@ -18,7 +18,7 @@ from sample.catalog import Catalog
 from sample.server import Running, running
 from worker.contract.collections import L30
 from worker.errors import Incomplete
-from worker.items.convert import Converter
+from worker.items.pool import ConverterPool
 from worker.source.found import Counting, Doubts, Found
 from worker.source.http import PatientSession
 from worker.source.limiter import START, Limiter
@@ -134,7 +134,7 @@ def test_a_fault_of_our_own_ends_the_run(few: Running, archive: Archive, monkeyp
     def convert(*_: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(Converter, "convert", convert)
+    monkeypatch.setattr(ConverterPool, "convert", convert)
     few.faults.replace(["hang:collection=HLSL30_2.0"])
     began = time.monotonic()
     with pytest.raises(RuntimeError, match="unforeseen"):
@@ -206,7 +206,7 @@ def test_empty_pages_are_progress() -> None:
     part = slices_of(date(2024, 1, 1), (L30,), None)[0]
     now = 90
     watch.complained("503")
-    found = Found(part, Counting(), Doubts(), Converter(), watch)
+    found = Found(part, Counting(), Doubts(), ConverterPool(), watch)
     page = Page.read(b'{"type":"FeatureCollection","features":[],"numberMatched":0}')
     assert found.count(page) == 0
     found.take(page)

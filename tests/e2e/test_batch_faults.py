@@ -57,7 +57,11 @@ class Wishes:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(10, 3), pytest.param(200, 100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+    ("count", "kills"),
+    [
+        pytest.param(10, 3, marks=pytest.mark.timeout(240)),
+        pytest.param(200, 100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+    ],
 )
 def test_killed_at_random_moments(count: int, kills: int, s3_server: "S3Server", lives: Lives, tmp_path: Path) -> None:
     """Every job ends and succeeds unless it is cancelled, every partition is published once or cancelled and never

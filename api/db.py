@@ -4,17 +4,17 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from anyio import Semaphore, fail_after
 from fastapi import Depends, FastAPI, Request
-from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
-from api.postgresql import PatientConnection
+if TYPE_CHECKING:
+    from api.postgresql import PatientConnection
 
 SQLITE_BUSY_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
@@ -32,6 +32,7 @@ SILENCE_SECONDS = 5
 _SQLITE_STEPS = 100_000
 """Instructions of SQLite's between two looks at the clock: about a millisecond's worth."""
 _DEADLINE = "deadline"
+_QUERY_CANCELED = "57014"
 
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds, and how many questions without an answer. A host that vanishes says nothing: a leader's connection would
@@ -82,6 +83,9 @@ def make_engine(url: str) -> Engine:
         )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
+    # psycopg takes a fifth of a second to import, which a service on SQLite need not pay.
+    from api.postgresql import PatientConnection
+
     engine = create_engine(
         url,
         pool_size=POOL_SIZE,
@@ -124,10 +128,10 @@ def was_too_slow(error: DBAPIError) -> bool:
     """Whether a limit on queries ended the statement."""
     if isinstance(error.orig, sqlite3.OperationalError):
         return error.orig.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
-    return isinstance(error.orig, QueryCanceled)
+    return getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED
 
 
-def _limit_postgresql(connection: PatientConnection, seconds: float) -> None:
+def _limit_postgresql(connection: "PatientConnection", seconds: float) -> None:
     connection.patience = seconds + SILENCE_SECONDS
     connection.autocommit = True
     connection.execute(f"SET statement_timeout = {int(1000 * seconds):d}")

@@ -3,8 +3,9 @@
 from pydantic import ValidationError
 
 from api import db
-from api.catalog.engine import Engine, Unreadable
+from api.catalog.engine import Engine
 from api.catalog.models import Dataset, Partition
+from api.catalog.statistics import Unreadable
 from storage import Stat, StorageError, Store
 from worker.contract import layout
 from worker.contract.documents import DatasetBinding

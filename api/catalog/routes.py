@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -31,6 +32,9 @@ from worker.contract.month import YearMonth
 
 PARQUET = "application/vnd.apache.parquet"
 LINK_LIFETIME = timedelta(minutes=15)
+_LIST = Lock()
+"""Lists of months are made and written one after another: each row takes kilobytes until it is text, and many lists at
+once would not be done sooner."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +60,12 @@ Ranges = Annotated[
     "/partitions",
     operation_id="listPartitions",
     summary="List what the archive holds",
+    response_model=PartitionsOut,
     responses=documented(BadRequest),
 )
 def list_partitions(
     which: Annotated[PartitionFilter, Query()], request: Request, session: Transaction, _: Reader
-) -> PartitionsOut:
+) -> Response:
     """One row a month, by dataset and month, with totals; from the database, without reading any file.
 
     A dataset is listed from its first known month (or `from`) to its last (or `to`), missing months included.
@@ -68,9 +73,10 @@ def list_partitions(
     found = views.months(
         session, now=db.now(), prefix=which.prefix, first=which.first, last=which.last, states=which.state
     )
-    return PartitionsOut.of(
-        found, _catalog(request).archive, store.last_refresh(session), store.datasets(session, which.prefix)
-    )
+    last, bound = store.last_refresh(session), store.datasets(session, which.prefix)
+    with _LIST:
+        body = PartitionsOut.of(found, _catalog(request).archive, last, bound).model_dump_json(by_alias=True)
+    return Response(body, media_type="application/json")
 
 
 @router.get(

@@ -9,6 +9,10 @@ from api.schemas import Out
 from worker.contract.result import Provenance
 
 
+class Unreadable(Exception):
+    """The file could not be read as Parquet."""
+
+
 class CloudCover(Out):
     """Percent of a footprint under clouds, over the items that state it."""
 

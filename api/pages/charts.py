@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-import pygal
 from markupsafe import Markup
 
 from api.catalog.statistics import Bin, DayItems
@@ -26,6 +25,8 @@ _OPTIONS: Mapping[str, Any] = {
 
 def days_chart(days: Sequence[DayItems]) -> Markup:
     """Items a day, one colour a collection."""
+    import pygal  # a tenth of a second, which the service's start does not wait for
+
     chart = pygal.StackedBar(**_OPTIONS, **_SIZE)
     chart.x_labels = [str(day.day.day) for day in days]
     for collection in sorted({name for day in days for name in day.collections}):
@@ -38,6 +39,8 @@ def days_chart(days: Sequence[DayItems]) -> Markup:
 
 def cloud_chart(bins: Sequence[Bin]) -> Markup:
     """Items by percent of cloud cover."""
+    import pygal
+
     chart = pygal.Bar(**{**_OPTIONS, "show_legend": False}, **_SIZE)
     chart.x_labels = [f"{bin_.low:.0f} to {bin_.high:.0f}" for bin_ in bins]
     chart.add("items", [bin_.items for bin_ in bins])

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from api.catalog.engine import Engine, Unreadable
-from api.catalog.statistics import Statistics
+from api.catalog.engine import Engine
+from api.catalog.statistics import Statistics, Unreadable
 from storage import open_store
 from tests.api.catalog.partition_files import MONTH, SCHEMA, Row, parquet_bytes, provenance_of, put_partition, rows_of
 from worker.contract import layout

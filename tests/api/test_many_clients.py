@@ -1,5 +1,6 @@
 """Many callers at once, and one who guesses keys: no 5xx, memory flat, and the others do not suffer."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,12 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import mean, median
 
+import guesser
 import httpx
 import psutil
 import pytest
@@ -124,24 +126,6 @@ def test_many_at_once(tmp_path: Path, callers: int, seconds: float) -> None:
     assert growth < 16 * 2**20
 
 
-class Guesser(threading.Thread):
-    """Sends wrong keys at a steady rate, each with the id of one that there is."""
-
-    def __init__(self, url: str, key_id: str, per_second: float, over: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self._url, self._key_id, self._pause, self._over = url, key_id, 1 / per_second, over
-        self.statuses: Counter[int] = Counter()
-
-    def run(self) -> None:
-        due = time.monotonic()
-        with _client(self._url) as client:
-            while not self._over.is_set():
-                wrong = f"hls_{self._key_id}_{os.urandom(32).hex()}"
-                self.statuses[client.get("/jobs", headers={"X-API-Key": wrong}).status_code] += 1
-                due += self._pause
-                time.sleep(max(0, due - time.monotonic()))
-
-
 def _median_latency(client: httpx.Client, seconds: float) -> float:
     taken = []
     over = time.monotonic() + seconds
@@ -154,29 +138,35 @@ def _median_latency(client: httpx.Client, seconds: float) -> float:
 
 
 class Guessing:
-    """Wrong keys by several guessers, and how many they sent in which time while somebody measured."""
+    """Wrong keys from a process of its own, and how many it sent in which time while somebody measured."""
 
-    def __init__(self, url: str, key_id: str, per_second: float) -> None:
-        self._url, self._key_id, self._per_second = url, key_id, per_second
-        self.statuses: Counter[int] = Counter()
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self.statuses: Counter[str] = Counter()
         self.sent, self.seconds = 0, 0.0
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        over = threading.Event()
-        guessers = [Guesser(self._url, self._key_id, self._per_second / 4, over) for _ in range(4)]
-        for guesser in guessers:
-            guesser.start()
-        while not all(guesser.statuses for guesser in guessers):
-            time.sleep(0.01)
-        began, before = time.monotonic(), sum(guesser.statuses.total() for guesser in guessers)
+        self._told()
         yield
-        self.seconds += time.monotonic() - began
-        self.sent += sum(guesser.statuses.total() for guesser in guessers) - before
-        over.set()
-        for guesser in guessers:
-            guesser.join(60)
-            self.statuses += guesser.statuses
+        told = json.loads(self._told())
+        self.sent += told["sent"]
+        self.seconds += told["seconds"]
+        self.statuses.update(told["statuses"])
+
+    def _told(self) -> str:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(file=self._process.stdin, flush=True)
+        return self._process.stdout.readline()
+
+
+@contextmanager
+def _guessing(url: str, key_id: str, per_second: float) -> Iterator[Guessing]:
+    command = [sys.executable, guesser.__file__, url, key_id, str(per_second)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Guessing(process)
+        process.kill()
 
 
 FULL = [pytest.mark.soak, pytest.mark.timeout(600)]
@@ -189,7 +179,7 @@ FULL = [pytest.mark.soak, pytest.mark.timeout(600)]
 )
 def test_guessing_slows_nobody(tmp_path: Path, rate: float, turns: int, seconds: float, most: float) -> None:
     """Wrong keys at 200 a second change the median latency of a valid caller by less than a quarter."""
-    assert _slowed(tmp_path, rate, turns, seconds, {401, 429}) < most
+    assert _slowed(tmp_path, rate, turns, seconds, {"401", "429"}) < most
 
 
 @pytest.mark.parametrize(
@@ -199,22 +189,23 @@ def test_guessing_slows_nobody(tmp_path: Path, rate: float, turns: int, seconds:
 )
 def test_guessing_beyond_any_limit(tmp_path: Path, rate: float, turns: int, seconds: float, most: float) -> None:
     """Where no address has to wait, as with guesses from many, each is looked up, and a valid caller is served on."""
-    assert _slowed(tmp_path, rate, turns, seconds, {401}, HLS_WRONG_KEYS_PER_MINUTE=10**9) < most
+    assert _slowed(tmp_path, rate, turns, seconds, {"401"}, HLS_WRONG_KEYS_PER_MINUTE=10**9) < most
 
 
-def _slowed(folder: Path, rate: float, turns: int, seconds: float, expected: set[int], **settings: int) -> float:
+def _slowed(folder: Path, rate: float, turns: int, seconds: float, expected: set[str], **settings: int) -> float:
     """By how much: the median of turns without and with guesses, because machines have other things to do."""
     ratios = []
-    with _service(folder, **settings) as service:
+    with ExitStack() as stack:
+        service = stack.enter_context(_service(folder, **settings))
         with _client(service.url, **{"X-API-Key": KEY}) as operator:
             made = operator.post("/keys", json={"name": "ada", "scope": "read"}).json()
-        guessing = Guessing(service.url, made["id"], rate)
-        with _client(service.url, **{"X-API-Key": made["key"]}) as client:
-            _median_latency(client, seconds)
-            for _ in range(turns):
-                alone = _median_latency(client, seconds)
-                with guessing.under_way():
-                    ratios.append(_median_latency(client, seconds) / alone)
+        client = stack.enter_context(_client(service.url, **{"X-API-Key": made["key"]}))
+        guessing = stack.enter_context(_guessing(service.url, made["id"], rate))
+        _median_latency(client, seconds)
+        for _ in range(turns):
+            alone = _median_latency(client, seconds)
+            with guessing.under_way():
+                ratios.append(_median_latency(client, seconds) / alone)
     sent = guessing.sent / guessing.seconds
     told = f"{median(ratios):.2f} of {[round(ratio, 2) for ratio in ratios]}"
     print(f"latency times {told}; {sent:.0f} wrong keys a second: {dict(guessing.statuses)}")  # noqa: T201  shown by pytest -s

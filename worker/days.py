@@ -102,7 +102,7 @@ def assemble(found: Found) -> Items:
     tables = [_table(page, moulds) for page in pages]
     form = common(forms)
     own = [brought(table, of, form) for table, of in zip(tables, forms, strict=True)]
-    return Items(unique(sort(pa.concat_tables([*own, empty(form)]))), form)
+    return Items(unique(sort(pa.concat_tables(own or [empty(form)]))), form)
 
 
 def _table(page: Converted, moulds: Moulds) -> pa.Table:

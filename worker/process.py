@@ -35,6 +35,7 @@ def run() -> NoReturn:
 def prepare() -> None:
     """Have a process of the worker's use little memory and time. Must come before pyarrow is imported."""
     _return_memory()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's, which would have buffers and turn round for nothing
     sys.meta_path.insert(0, _NoPandas())
 
 

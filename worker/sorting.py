@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from worker.items.geometry import EAST, WEST
 from worker.items.moulds import Moulds
-from worker.items.parts import Form, Part, brought, common, empty
+from worker.items.parts import Form, Part, brought, common
 
 SORT_KEYS = [("crosses", "ascending"), ("id", "ascending")]
 """Items whose box spans the antimeridian come last; all others by id, which begins with collection and tile."""
@@ -50,14 +50,14 @@ def merged(parts: list[Part]) -> tuple[Form, Iterator[pa.Table]]:
     opened = [part.opened(moulds) for part in parts]
     form = common([own for own, _ in opened])
     queues = [_Queue(own, tables, form) for own, tables in opened]
-    return form, _in_order([queue for queue in queues if queue.more()], form)
+    return form, _in_order([queue for queue in queues if queue.more()])
 
 
-def _in_order(queues: list["_Queue"], form: Form) -> Iterator[pa.Table]:
+def _in_order(queues: list["_Queue"]) -> Iterator[pa.Table]:
     while queues:
         # What comes later in any part comes after the last item that is in memory of it.
         until = min(queue.last for queue in queues)
-        yield sort(pa.concat_tables([empty(form), *(queue.until(until) for queue in queues)]))
+        yield sort(pa.concat_tables([queue.until(until) for queue in queues]))
         queues = [queue for queue in queues if queue.more()]
 
 

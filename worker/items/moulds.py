@@ -69,6 +69,7 @@ class Moulds:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._moulds: list[Mould] = []
+        self._known_places: dict[tuple[str, ...], np.ndarray[Any, np.dtype[np.int64]]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -114,11 +115,19 @@ class Moulds:
     def having(self, numbers: pa.ListArray, names: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Which of the items have which of these assets: one row an item, one column a name."""
         flat, rows = flattened(numbers)
-        places = {name: place for place, name in enumerate(names)}
-        place = np.array([places.get(mould.name or "", -1) for mould in self._moulds], np.int64)[flat]
+        place = self._places(names)[flat]
         found = np.zeros((len(numbers), len(names)), np.bool_)
         found[rows[place >= 0], place[place >= 0]] = True
         return found
+
+    def _places(self, names: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """By number, which of the names is that of the mould's asset; -1 where none is."""
+        known = self._known_places.get(names)
+        if known is None or len(known) < len(self._moulds):
+            places = {name: place for place, name in enumerate(names)}
+            known = np.array([places.get(mould.name or "", -1) for mould in list(self._moulds)], np.int64)
+            self._known_places[names] = known
+        return known
 
     def packed(self) -> bytes:
         """The texts, to be kept with a file that has these numbers."""

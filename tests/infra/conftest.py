@@ -88,7 +88,15 @@ class Variant:
 
 
 @pytest.fixture(scope="session")
-def variants(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Variant]:
+def clean_machine(pytestconfig: pytest.Config) -> dict[str, str]:
+    """`CLEAN_MACHINE`, with a folder where the constructs' packages are unpacked once: that takes longer than all else."""
+    assert pytestconfig.cache is not None
+    unpacked = pytestconfig.cache.mkdir("jsii") / "packages"
+    return CLEAN_MACHINE | {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(unpacked)}
+
+
+@pytest.fixture(scope="session")
+def variants(tmp_path_factory: pytest.TempPathFactory, clean_machine: dict[str, str]) -> Mapping[str, Variant]:
     """By name. Made by a process with an empty PATH, so without a Node.js of the machine's, and without a network."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "templates"
@@ -98,7 +106,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Variant]:
             script = Path(__file__).with_name("variants.py")
             done = subprocess.run(
                 [sys.executable, str(script), f"{folder}.made"],
-                env=CLEAN_MACHINE | {"HOME": str(base)},
+                env=clean_machine | {"HOME": str(base)},
                 cwd=base,
                 capture_output=True,
                 text=True,

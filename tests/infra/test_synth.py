@@ -3,23 +3,31 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.infra.conftest import CLEAN_MACHINE
+import pytest
+
+Synthesise = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def synthesise(folder: Path, **context: str) -> "subprocess.CompletedProcess[str]":
-    """In a folder whose `cdk.json` has these options."""
-    (folder / "cdk.json").write_text(json.dumps({"app": "unused", "context": context}))
-    environment = CLEAN_MACHINE | {"HOME": str(folder)}
-    return subprocess.run(
-        [sys.executable, "-m", "infra"], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def synthesise(tmp_path: Path, clean_machine: dict[str, str]) -> Synthesise:
+    """In the test's folder, whose `cdk.json` has the given options."""
+
+    def run(**context: str) -> "subprocess.CompletedProcess[str]":
+        (tmp_path / "cdk.json").write_text(json.dumps({"app": "unused", "context": context}))
+        environment = clean_machine | {"HOME": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-m", "infra"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
 
 
-def test_the_options_of_the_file_are_taken(tmp_path: Path) -> None:
+def test_the_options_of_the_file_are_taken(tmp_path: Path, synthesise: Synthesise) -> None:
     """Without Node.js and network, both templates stand in `cdk.out/`, made with what `cdk.json` says."""
-    done = synthesise(tmp_path, vpcCidr="10.9.0.0/16", tasks="3")
+    done = synthesise(vpcCidr="10.9.0.0/16", tasks="3")
     assert done.returncode == 0, done.stderr
     batch, service = (
         json.loads((tmp_path / "cdk.out" / f"Hls{name}Stack.template.json").read_text())["Resources"].values()
@@ -29,9 +37,9 @@ def test_the_options_of_the_file_are_taken(tmp_path: Path) -> None:
     assert [each["Properties"]["DesiredCount"] for each in service if each["Type"] == "AWS::ECS::Service"] == [3]
 
 
-def test_a_misspelt_option_of_the_file_ends_it(tmp_path: Path) -> None:
+def test_a_misspelt_option_of_the_file_ends_it(tmp_path: Path, synthesise: Synthesise) -> None:
     """With those that there are, and without a template."""
-    done = synthesise(tmp_path, vpcCIDR="10.9.0.0/16")
+    done = synthesise(vpcCIDR="10.9.0.0/16")
     assert done.returncode != 0
     assert "there is no option vpcCIDR: choose from" in done.stderr
     assert not (tmp_path / "cdk.out" / "HlsBatchStack.template.json").exists()

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.contract.columns import PROPERTIES, TIMESTAMP, Struct
@@ -147,17 +147,22 @@ def pages(draw: st.DrawFn) -> list[Item]:
     return found
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
-@given(pages(), pages())
-def test_whatever_a_page_holds_comes_back(first: list[Item], second: list[Item]) -> None:
+@pytest.mark.parametrize("examples", [50, pytest.param(3000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+def test_whatever_a_page_holds_comes_back(examples: int) -> None:
     """Odd and missing fields, nested extras, unicode, ids that are parts of other texts, geometries of every kind,
     values of several types: by whatever way a page goes, its rows are those of the lossless way. The second page meets
     what the first has taught."""
-    converter = Converter()
-    for items in (first, second):
-        found, _, _ = rows(page(items), converter)
-        for ours, theirs in zip(found, slow(items), strict=True):
-            assert _loaded(without_nothing(ours)) == _loaded(without_nothing(theirs))
+
+    @settings(max_examples=examples)
+    @given(pages(), pages())
+    def comes_back(first: list[Item], second: list[Item]) -> None:
+        converter = Converter()
+        for items in (first, second):
+            found, _, _ = rows(page(items), converter)
+            for ours, theirs in zip(found, slow(items), strict=True):
+                assert _loaded(without_nothing(ours)) == _loaded(without_nothing(theirs))
+
+    comes_back()
 
 
 def _loaded(value: Any) -> Any:

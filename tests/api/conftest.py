@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from api import db, migrate
 from api.app import create_app
@@ -64,11 +65,44 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database that tests take a copy of: a migration takes longer than most of them."""
+    file = tmp_path_factory.mktemp("migrated") / "migrated.sqlite"
+    made = db.make_engine(f"sqlite:///{file}")
+    migrate.upgrade(made)
+    made.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def migration(postgresql: str) -> bytes:
+    """What a migration says to an empty PostgreSQL, as one script."""
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+    made = db.make_engine(Settings(database_url=postgresql.replace("/postgres?", "/migrated?")).database)
+    said: list[str] = []
+
+    @event.listens_for(made, "before_cursor_execute")
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if not parameters:  # what has some asks whether there is a table
+            said.append(statement)
+
+    migrate.upgrade(made)
+    made.dispose()
+    return ";\n".join(said).encode()
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """A migrated database of each kind."""
     made = db.make_engine(Settings(database_url=database_url).database)
-    migrate.upgrade(made)
+    if made.dialect.name == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated"), str(made.url.database))
+    else:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(request.getfixturevalue("migration"))
+    migrate.require_current(made)
     yield made
     made.dispose()
 
@@ -79,9 +113,12 @@ def executor() -> MemoryExecutor:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, migrated: Path) -> Settings:
     """Settings of a service that keeps everything in the test's folder and reconciles at once."""
-    return Settings(data_dir=tmp_path / "data", reconcile_seconds=0.02, progress_seconds=0)
+    made = Settings(data_dir=tmp_path / "data", reconcile_seconds=0.02, progress_seconds=0)
+    made.prepare_data_dir()
+    shutil.copy(migrated, made.data_dir / "hls.sqlite")
+    return made
 
 
 @contextmanager

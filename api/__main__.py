@@ -8,12 +8,8 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-import uvicorn
-
 from api import db, logs, migrate
 from api.access import commands as key_commands
-from api.app import create_app
-from api.parts import assemble
 from api.settings import ENV_PREFIX, KEEP_ALIVE_SECONDS, Settings, StartRefused, load
 
 REFUSED = 78
@@ -55,6 +51,11 @@ def _migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, _arguments: argparse.Namespace) -> int:
+    # The service takes a second to import, which the other commands do without.
+    import uvicorn
+
+    from api.app import create_app
+
     with _listen(settings) as listener:
         app = create_app(settings)
         host, port = listener.getsockname()[:2]
@@ -79,6 +80,8 @@ def _serve(settings: Settings, _arguments: argparse.Namespace) -> int:
 
 def _reconcile(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT; beside APIs with HLS_RECONCILE=false."""
+    from api.parts import assemble
+
     parts = assemble(settings)
     reconciler = parts.reconciler()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+_WHAT_A_LIFE_IMPORTS = (
+    "alembic.command",
+    "api.__main__",
+    "api.app",
+    "api.catalog.reading",
+    "api.executors.batch",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "uvicorn",
+)
+
 
 class Lives:
     """Starts and ends processes of `python -m api ARGUMENTS`."""
@@ -51,7 +61,7 @@ def launching() -> Iterator[Lives]:
 
 
 def _launch() -> None:
-    for module in ("api.__main__", "api.executors.batch", "sqlalchemy.dialects.postgresql.psycopg"):
+    for module in _WHAT_A_LIFE_IMPORTS:
         import_module(module)
 
     running: set[int] = set()

@@ -103,7 +103,7 @@ def _shell(folder: Path, url: str) -> dict[str, str]:
 @pytest.mark.timeout(400)
 def test_readme_from_top_to_bottom(tmp_path: Path) -> None:
     """Every block ends well, in order, in the folder where `hls demo --stay` has just told its story and stays."""
-    with staying(tmp_path, "--items", "3000") as demo:
+    with staying(tmp_path, "--items", "1000") as demo:
         place = Place(tmp_path, demo.url, _shell(tmp_path, demo.url))
         said = {block.line: _run(block, place, tmp_path) for block in README}
     everything = "".join(said.values())

@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import botocore.exceptions as faults
 import pytest
 from botocore.parsers import ResponseParserError
-from botocore.stub import Stubber
 
 from api.executors.base import (
     ExecutorError,
@@ -18,44 +16,12 @@ from api.executors.base import (
     SubmissionUncertain,
     Throttled,
 )
-from api.executors.batch import BatchExecutor, NotOurs
+from api.executors.batch import NotOurs
 from api.executors.batch_faults import submission_fault
 from tests.api.executors.conftest import params_of
+from tests.api.executors.stubbed import NAME, PINNED, Stubbed
 from worker.contract import compute
 from worker.contract.job import RunParams
-
-NAME = compute.job_name("202401", "a")
-PINNED = "arn:aws:batch:us-east-1:123456789012:job-definition/worker:7"
-
-
-class Stubbed:
-    """An executor whose client answers as told, in order; anything else that is sent fails the test."""
-
-    def __init__(self, definition: str = PINNED) -> None:
-        options: dict[str, Any] = {
-            "region_name": "us-east-1",
-            "aws_access_key_id": "test",
-            "aws_secret_access_key": "test",
-        }
-        client = boto3.client("batch", **options)
-        self.batch = Stubber(client)
-        logs = boto3.client("logs", **options)
-        self.executor = BatchExecutor(client, client, logs, queue="queue", definition=definition)
-        self.batch.activate()
-
-    def lists(self, *pages: list[dict[str, Any]]) -> None:
-        token: str | None = None
-        for number, page in enumerate(pages, start=1):
-            asked: dict[str, Any] = {"jobQueue": "queue", "filters": [{"name": "JOB_NAME", "values": [NAME]}]}
-            if token:
-                asked["nextToken"] = token
-            token = f"page-{number + 1}" if number < len(pages) else None
-            self.batch.add_response(
-                "list_jobs", {"jobSummaryList": page, **({"nextToken": token} if token else {})}, asked
-            )
-
-    def describes(self, refs: list[str], *jobs: dict[str, Any]) -> None:
-        self.batch.add_response("describe_jobs", {"jobs": list(jobs)}, {"jobs": refs})
 
 
 @pytest.fixture
@@ -178,42 +144,6 @@ ENDPOINT = {"endpoint_url": "https://batch"}
 def test_faults_of_the_connection(error: Exception, expected: type[ExecutorError]) -> None:
     """What broke before the request left sent nothing; what broke later may have."""
     assert type(submission_fault(error)) is expected
-
-
-def test_the_newest_revision_is_pinned_and_kept() -> None:
-    """The highest active revision of every page is submitted with, and not looked up again at once."""
-    stubbed = Stubbed(definition="worker")
-    page = {"jobDefinitionName": "worker", "status": "ACTIVE", "type": "container"}
-    asked = {"jobDefinitionName": "worker", "status": "ACTIVE"}
-    for revisions, more, token in (((9, 10), {"nextToken": "2"}, {}), ((2,), {}, {"nextToken": "2"})):
-        found = [{**page, "jobDefinitionArn": f"arn:worker:{n}", "revision": n} for n in revisions]
-        stubbed.batch.add_response("describe_job_definitions", {"jobDefinitions": found, **more}, {**asked, **token})
-    for _ in range(2):
-        stubbed.batch.add_response("submit_job", {"jobName": NAME, "jobId": "id-1"})
-    assert [stubbed.executor.submit(params_of("a")).definition for _ in range(2)] == ["arn:worker:10"] * 2
-    stubbed.batch.assert_no_pending_responses()
-
-
-def test_a_definition_that_is_gone_is_looked_up_again() -> None:
-    """After Batch refused the revision that was kept, the next submission asks for the newest."""
-    stubbed = Stubbed(definition="worker")
-    for revision in (1, 2):
-        found = {"jobDefinitionName": "worker", "type": "container", "jobDefinitionArn": f"arn:worker:{revision}"}
-        stubbed.batch.add_response("describe_job_definitions", {"jobDefinitions": [{**found, "revision": revision}]})
-        if revision == 1:
-            stubbed.batch.add_client_error("submit_job", "ClientException", "JobDefinition arn:worker:1 is not ACTIVE")
-    stubbed.batch.add_response("submit_job", {"jobName": NAME, "jobId": "id-1"})
-    with pytest.raises(ExecutorUnavailable):
-        stubbed.executor.submit(params_of("a"))
-    assert stubbed.executor.submit(params_of("a")).definition == "arn:worker:2"
-
-
-def test_no_active_definition() -> None:
-    """Without an active revision nothing is submitted, and the message says what to do."""
-    stubbed = Stubbed(definition="worker")
-    stubbed.batch.add_response("describe_job_definitions", {"jobDefinitions": []})
-    with pytest.raises(ExecutorUnavailable, match="worker has no active revision: deploy it"):
-        stubbed.executor.submit(params_of("a"))
 
 
 def test_find_follows_every_page_and_compares_exactly(stubbed: Stubbed) -> None:

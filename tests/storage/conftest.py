@@ -6,11 +6,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from proxy import Wire, wire
 
 from storage import Store, open_store
+from storage.s3 import S3Store
+
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
 
 SCRIPT = Path(__file__).parent / "contender.py"
 
@@ -66,3 +72,42 @@ def contenders() -> Iterator[Callable[[str, int], list[Contender]]]:
             return [Contender(process) for process in processes]
 
         yield start
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"ours" * 50_000)
+    return path
+
+
+@pytest.fixture
+def bucket(s3_root: str) -> S3Store:
+    store = open_store(s3_root)
+    assert isinstance(store, S3Store)
+    return store
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited between attempts; nobody waits."""
+    seconds: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture
+def line(bucket: S3Store, s3_server: "S3Server") -> Iterator[Wire]:
+    """A wire to the S3 server."""
+    parts = urlsplit(s3_server.endpoint)
+    with wire((str(parts.hostname), int(parts.port or 0))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def over_wire(bucket: S3Store, line: Wire, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """The bucket, reached over the wire."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{line.address[0]}:{line.address[1]}")
+    store = open_store(bucket.uri)
+    assert isinstance(store, S3Store)
+    return store

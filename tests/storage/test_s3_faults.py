@@ -7,48 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
-from proxy import Wire, wire
+from proxy import Wire
 
 from storage import AlreadyExists, Changed, NotFound, StorageError, Store, open_store, patience
 from storage.patience import Patience
-from storage.ranged import RangedFile
 from storage.s3 import S3Store
 
-if TYPE_CHECKING:
-    from tests.conftest import S3Server
-
 KEY = "hls-data/year=2024/month=01/data.parquet"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "file"
-    path.write_bytes(b"ours" * 50_000)
-    return path
-
-
-@pytest.fixture
-def bucket(s3_root: str) -> S3Store:
-    store = open_store(s3_root)
-    assert isinstance(store, S3Store)
-    return store
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that would have been waited between attempts; nobody waits."""
-    seconds: list[float] = []
-    monkeypatch.setattr("botocore.endpoint.time.sleep", seconds.append)
-    return seconds
 
 
 def _calls(store: Store, file: Path) -> dict[str, Callable[[], object]]:
@@ -242,90 +213,6 @@ def test_a_short_outage_is_waited_for(bucket: S3Store, file: Path, waits: list[f
     assert len(sent) == 6
     assert 0 < sum(waits) < 60
     assert bucket.get(KEY) == file.read_bytes()
-
-
-@pytest.fixture
-def line(bucket: S3Store, s3_server: "S3Server") -> Iterator[Wire]:
-    """A wire to the S3 server."""
-    parts = urlsplit(s3_server.endpoint)
-    with wire((str(parts.hostname), int(parts.port or 0))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def over_wire(bucket: S3Store, line: Wire, monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    """The bucket, reached over the wire."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{line.address[0]}:{line.address[1]}")
-    store = open_store(bucket.uri)
-    assert isinstance(store, S3Store)
-    return store
-
-
-def _downloaded(store: S3Store, length: int, path: Path) -> bytes:
-    store.download(KEY, path)
-    return path.read_bytes()
-
-
-READS: dict[str, Callable[[S3Store, int, Path], bytes]] = {
-    "get": lambda store, *_: store.get(KEY),
-    "get_range": lambda store, length, _: store.get_range(KEY, 0, length),
-    "download": _downloaded,
-}
-_HEADERS = 2000  # bytes at most that stand before a body
-
-
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
-@pytest.mark.parametrize("share", [0.1, 0.9])
-def test_a_body_that_breaks_off_is_read_again(
-    bucket: S3Store,
-    over_wire: S3Store,
-    line: Wire,
-    file: Path,
-    tmp_path: Path,
-    read: Callable[[S3Store, int, Path], bytes],
-    share: float,
-) -> None:
-    """The connection breaks in the middle of two bodies, where botocore does not try again: what came of them leaves
-    no trace."""
-    content = file.read_bytes()
-    bucket.put(KEY, content)
-    line.allowances = [_HEADERS + int(share * len(content))] * 2
-    assert read(over_wire, len(content), tmp_path / "copy") == content
-    assert line.allowances == []
-
-
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_a_body_that_breaks_off_each_time(
-    bucket: S3Store,
-    over_wire: S3Store,
-    line: Wire,
-    file: Path,
-    tmp_path: Path,
-    read: Callable[[S3Store, int, Path], bytes],
-) -> None:
-    """It is the storage's fault, said as such; half a body is never given for a whole one."""
-    content = file.read_bytes()
-    bucket.put(KEY, content)
-    line.allowances = [_HEADERS + len(content) // 2] * 100
-    with pytest.raises(
-        StorageError, match=r"could not (read|copy) hls-data/.* in s3://.*(IncompleteRead|bytes expected)"
-    ):
-        read(over_wire, len(content), tmp_path / "copy")
-
-
-def test_a_footer_that_breaks_off_is_read_again(
-    bucket: S3Store, over_wire: S3Store, line: Wire, tmp_path: Path
-) -> None:
-    """A Parquet footer, read in ranges, is that of the file."""
-    path = tmp_path / "made.parquet"
-    pq.write_table(pa.table({f"column {number}": [number] for number in range(500)}), path)
-    bucket.upload(KEY, path)
-    stat = bucket.head(KEY)
-    assert stat is not None
-    line.allowances = [_HEADERS + 10_000] * 2
-    with RangedFile(over_wire, stat) as file:
-        assert pq.read_metadata(file).equals(pq.read_metadata(path))
-    assert line.allowances == []
 
 
 @pytest.mark.parametrize("call", ["head", "get", "put", "publish over nothing"])

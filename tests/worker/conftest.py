@@ -2,8 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from storage import Store, open_store
+from tests.worker.publishing import Attempt, Make
 
 
 @pytest.fixture
@@ -15,3 +19,15 @@ def root_logger_restored() -> Iterator[None]:
     root.handlers = before[0]
     root.setLevel(before[1])
     worker.setLevel(before[2])
+
+
+@pytest.fixture
+def store(archive: str) -> Store:
+    """An empty archive of each kind."""
+    return open_store(archive)
+
+
+@pytest.fixture
+def attempt(store: Store, tmp_path: Path) -> Make:
+    """Begins an attempt; `on` is a store that watches."""
+    return lambda **wishes: Attempt(wishes.pop("on", store), tmp_path, **wishes)

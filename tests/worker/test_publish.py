@@ -1,68 +1,20 @@
-"""Who may publish: the rules of storage, with every rival, every crash and every cancel between any two steps."""
+"""Who may publish: the rules of storage, with every rival."""
 
-import itertools
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from staged_days import digests, partition_file, provenance_of, run_params
-from watched_store import Killed, WatchedStore
+from staged_days import digests
+from watched_store import WatchedStore
 
-from storage import AlreadyExists, StorageError, Store, open_store
+from storage import StorageError, Store
+from tests.worker.publishing import KEY, Make, cancel
 from worker.contract.collections import L30
 from worker.contract.documents import DatasetBinding, Decision
-from worker.contract.layout import dataset_key, decision_key, partition_key, result_key
-from worker.contract.month import Month
+from worker.contract.layout import dataset_key, decision_key, result_key
 from worker.contract.result import RunResult
 from worker.errors import BadParameters, Cancelled, Conflict, RunError, WouldShrink
-from worker.publish import Publisher
-
-KEY = partition_key("hls-data", Month(2024, 1))
-NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(archive: str) -> Store:
-    return open_store(archive)
-
-
-class Attempt:
-    """A run without its harvest: what it does in the archive before and after."""
-
-    def __init__(self, store: Any, folder: Path, *, run: str = "", items: int = 3, **params: Any) -> None:
-        self.params = run_params(store.uri, **params)
-        self.publisher = Publisher(store, self.params, run or self.params.job_id)
-        self.provenance = provenance_of(self.params, items=items)
-        self.path = partition_file(folder / f"{self.params.job_id}-{items}.parquet", self.provenance)
-        self.begun = self.publisher.begin()
-        self.found = self.publisher.finished(self.begun)
-
-    def finish(self) -> RunResult:
-        if self.found is not None:
-            return self.found
-        self.publisher.check(self.begun, self.provenance.items)
-        return self.publisher.publish(self.begun, self.path, self.provenance, row_groups=1, now=NOW)
-
-
-Make = Callable[..., Attempt]
-
-
-@pytest.fixture
-def attempt(store: Store, tmp_path: Path) -> Make:
-    return lambda **wishes: Attempt(wishes.pop("on", store), tmp_path, **wishes)
-
-
-def _cancel(store: Store, job_id: str = "job") -> bool:
-    """What the service does; false where it came too late."""
-    try:
-        store.create(decision_key(job_id), Decision(action="cancel", run="someone", at=NOW).to_json())
-    except AlreadyExists:
-        return False
-    return True
 
 
 def test_a_first_partition(store: Store, attempt: Make) -> None:
@@ -181,7 +133,7 @@ def test_a_finished_job_is_not_done_again(store: Store, attempt: Make) -> None:
 def test_a_cancelled_job(store: Store, attempt: Make) -> None:
     """76 with who and when, before the harvest and at its end, and nothing is left in the dataset."""
     begun = attempt()
-    assert _cancel(store)
+    assert cancel(store)
     with pytest.raises(Cancelled, match="cancelled at 2024-03-01 12:00:00 UTC by someone"):
         attempt()
     with pytest.raises(Cancelled):
@@ -201,114 +153,6 @@ def test_a_doubled_job(store: Store, attempt: Make) -> None:
     assert getattr(store.head(KEY), "etag", None) == result.etag
 
 
-class _Moment:
-    """Does something after the call of a given number, over all stores that it watches."""
-
-    def __init__(self, store: Store, number: int, act: Callable[[], None]) -> None:
-        self._store, self._number, self._act = store, number, act
-        self.calls = 0
-        self.etags = [_etag(store)]
-
-    def pass_by(self, *_: object) -> None:
-        self.calls += 1
-        if (etag := _etag(self._store)) != self.etags[-1]:
-            self.etags.append(etag)
-        if self.calls == self._number:
-            self._act()
-
-    @property
-    def came(self) -> bool:
-        return self.calls >= self._number
-
-
-def _etag(store: Store) -> str | None:
-    present = store.head(KEY)
-    return present.etag if present else None
-
-
-def _empty(store: Store) -> None:
-    for key in digests(store):
-        store.delete(key)
-
-
-def _die() -> None:
-    raise Killed
-
-
-@pytest.mark.parametrize("replacing", [False, True], ids=["new", "replacing"])
-def test_a_run_that_is_killed_at_any_moment_publishes_once(store: Store, attempt: Make, replacing: bool) -> None:
-    """After every call to the archive: the next attempt comes to the result, and readers saw one change."""
-    for number in itertools.count(1):
-        _empty(store)
-        if replacing:
-            attempt(job_id="old", items=2).finish()
-        moment = _Moment(store, number, _die)
-        watched = WatchedStore(store, after=moment.pass_by)
-        try:
-            result = attempt(on=watched).finish()
-        except Killed:
-            result = attempt(on=watched).finish()
-        assert moment.etags[1:] == [result.etag], f"killed after call {number} of {watched.calls}"
-        assert RunResult.from_json(store.get(result_key("job"))) == result
-        assert (result.items, result.job_id, result.row_groups) == (3, "job", 1)
-        assert result.bytes == getattr(store.head(KEY), "size", None)
-        if not moment.came:
-            assert number > 8, "a run makes so many calls at least"
-            break
-
-
-def test_a_cancel_at_any_moment_holds_or_comes_too_late(store: Store, attempt: Make) -> None:
-    """Between any two calls to the archive: cancelled and nothing published, or published and too late."""
-    outcomes = []
-    for number in itertools.count(1):
-        _empty(store)
-        in_time: list[bool] = []
-        moment = _Moment(store, number, lambda told=in_time: told.append(_cancel(store)))  # type: ignore[misc]
-        try:
-            attempt(on=WatchedStore(store, before=moment.pass_by)).finish()
-        except Cancelled:
-            assert in_time == [True]
-            assert [stat.key for stat in store.scan()] == [decision_key("job")], "nothing was published or bound"
-        else:
-            assert in_time != [True]
-            assert store.head(KEY) is not None
-            assert store.head(result_key("job")) is not None
-        if not moment.came:
-            break
-        outcomes += in_time
-    first_late = outcomes.index(False)
-    assert outcomes == [True] * first_late + [False] * (len(outcomes) - first_late)
-    assert first_late > 0
-
-
-def test_a_write_that_arrives_after_its_run_was_killed(store: Store, attempt: Make) -> None:
-    """The next attempt finds its predecessor's file where it wanted to put its own, and takes it for what it is."""
-    late, successor = attempt(), attempt()
-    published = late.finish()
-    store.delete(result_key("job"))
-    result = successor.finish()
-    assert result.etag == published.etag == getattr(store.head(KEY), "etag", None)
-    assert store.head(result_key("job")) is not None
-
-
-def test_a_job_whose_file_was_replaced_before_it_could_say_so(store: Store, attempt: Make) -> None:
-    """It decided, was killed, and another job published: it does not put its older harvest over the newer one."""
-
-    def kill(_number: int, name: str, _key: str) -> None:
-        if name == "publish":
-            raise Killed
-
-    for after in (False, True):
-        job_id = f"killed-{after}"
-        watched = WatchedStore(store, **{"after" if after else "before": kill})
-        with pytest.raises(Killed):
-            attempt(on=watched, job_id=job_id).finish()
-        newer = attempt(job_id=f"newer-{after}").finish()
-        with pytest.raises(Conflict, match="since this one decided to publish"):
-            attempt(job_id=job_id).finish()
-        assert getattr(store.head(KEY), "etag", None) == newer.etag
-
-
 def test_every_end_without_publishing_leaves_the_old_partition(store: Store, attempt: Make) -> None:
     """Whatever the reason."""
     attempt(items=5).finish()
@@ -318,7 +162,7 @@ def test_every_end_without_publishing_leaves_the_old_partition(store: Store, att
         (BadParameters, {"job_id": "b", "bbox": [0, 0, 1, 1], "prefix": "hls-data"}),
         (Cancelled, {"job_id": "c"}),
     ]
-    _cancel(store, "c")
+    cancel(store, "c")
     for fault, wishes in endings:
         with pytest.raises(fault):
             attempt(**wishes).finish()

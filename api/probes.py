@@ -18,12 +18,16 @@ Answer = TypeVar("Answer")
 class Probe(Generic[Answer]):
     """One question. A thread of its own asks it, one at a time, so that one that hangs keeps no other from its turn."""
 
-    def __init__(self, name: str, ask: Callable[[], Answer], *, kept: float = KEPT_SECONDS) -> None:
+    def __init__(self, name: str, ask: Callable[[], Answer], *, kept: float | None = None) -> None:
         self._name = name
         self._ask = ask
         self._kept = kept
         self._lock = Lock()
         self._asked: tuple[Future[Answer], float] | None = None
+
+    @property
+    def _good_for(self) -> float:
+        return KEPT_SECONDS if self._kept is None else self._kept
 
     async def answer(self) -> Answer | None:
         """The last answer, if it is still good, else a new one; None where that does not come in time."""
@@ -36,7 +40,7 @@ class Probe(Generic[Answer]):
     def _current(self) -> tuple[Future[Answer], float]:
         with self._lock:
             now = time.monotonic()
-            if self._asked is None or (self._asked[0].done() and now >= self._asked[1] + self._kept):
+            if self._asked is None or (self._asked[0].done() and now >= self._asked[1] + self._good_for):
                 self._asked = Future(), now
                 Thread(target=self._run, args=(self._asked[0],), name=f"probe-{self._name}", daemon=True).start()
             return self._asked

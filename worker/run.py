@@ -17,7 +17,7 @@ from worker.errors import Incomplete, Interrupted
 from worker.merge import Merged, merge_days
 from worker.progress import Reporter
 from worker.publish import Begun, Publisher
-from worker.scratch import scratch_folder
+from worker.scratch import scratch_folder, sweep
 from worker.settings import WorkerSettings
 from worker.source.client import Source, open_session, open_source
 from worker.source.limiter import Stopped
@@ -57,6 +57,8 @@ class Run:
         result = self._heeding(lambda: self._publisher.finished(begun))
         if result is None:
             result = self._produce(begun)
+        else:
+            sweep(self._settings.temp_dir)
         self._clear_stage()
         return result
 

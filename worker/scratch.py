@@ -16,10 +16,7 @@ _PREFIX = "hls-run-"
 def scratch_folder(parent: Path, job_id: str) -> Iterator[Path]:
     """A new folder below `parent`, gone afterwards with all that is in it. Raises `OSError` where none can be made."""
     parent.mkdir(parents=True, exist_ok=True)
-    with _opened(parent) as lock:
-        # Held until the folder is locked: nobody sweeps it in the moment in which it is there and not yet locked.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _sweep(parent)
+    with _swept(parent):
         path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{job_id}-", dir=parent))
         held = os.open(path, os.O_RDONLY)
         fcntl.flock(held, fcntl.LOCK_EX)  # the system frees it when this process dies, however it dies
@@ -30,11 +27,22 @@ def scratch_folder(parent: Path, job_id: str) -> Iterator[Path]:
         os.close(held)
 
 
-def _sweep(parent: Path) -> None:
-    for path in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError), _opened(path) as descriptor:  # another user's, or held by the run that lives
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
+def sweep(parent: Path) -> None:
+    """Remove what killed runs left, where no run follows that would do so."""
+    with suppress(FileNotFoundError), _swept(parent):
+        pass
+
+
+@contextmanager
+def _swept(parent: Path) -> Iterator[None]:
+    """Without what killed runs left. Nobody else sweeps meanwhile: a new folder is there before it is locked."""
+    with _opened(parent) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError), _opened(path) as descriptor:  # another user's, or held by the run that lives
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        yield
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 
 import httpx
 import pytest
@@ -40,6 +41,8 @@ def test_who_did_what_is_in_the_log(client: httpx.Client, caplog: pytest.LogCapt
         client.post("/partitions/refresh", headers=ada)
         client.delete(f"/keys/{made['id']}", headers=operator)
         client.get("/jobs")
+        while sum(getattr(line, "action", None) == "request" for line in caplog.records) < 4:
+            time.sleep(0.01)  # a request's line comes after its reply
     told = [(getattr(line, "action", None), getattr(line, "who", None)) for line in caplog.records]
     name = f"ada ({made['id']})"
     for each in (("cancel", name), ("refresh", name), ("key", "operator")):

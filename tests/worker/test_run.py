@@ -81,7 +81,7 @@ def test_a_month(archive: str, source: Running, settings: WorkerSettings) -> Non
 
 def test_a_finished_job_asks_the_source_for_nothing(source: Running, settings: WorkerSettings, tmp_path: Path) -> None:
     """Another attempt gives the same result; also where it was killed before it wrote it, which is then made up for,
-    and the staged days that it left are removed."""
+    and the staged days and the files that it left are removed."""
     params = _params((tmp_path / "archive").as_uri())
     store = open_store(params.destination)
     result = _run(params, settings).execute()
@@ -89,10 +89,12 @@ def test_a_finished_job_asks_the_source_for_nothing(source: Running, settings: W
     assert _run(params, settings).execute() == result
     store.delete(result_key("job"))
     store.put(staged_day_record_key("job", params.month.days()[0]), b"{}")
+    (settings.temp_dir / "hls-run-job-killed").mkdir()
     again = _run(params, settings).execute()
     assert again.model_copy(update={"published_at": result.published_at}) == result
     assert source.log.records == []
     assert _staged(store, params) == 0
+    assert list(settings.temp_dir.iterdir()) == []
 
 
 def test_equal_bytes_by_source_date_epoch(source: Running, settings: WorkerSettings, tmp_path: Path) -> None:

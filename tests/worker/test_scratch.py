@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from worker.scratch import scratch_folder
+from worker.scratch import scratch_folder, sweep
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from worker.scratch import scratch_folder
+from worker.scratch import scratch_folder, sweep
 with scratch_folder(Path(sys.argv[1]), "other") as folder:
     (folder / "day.parquet").write_bytes(b"x")
     print(folder, flush=True)
@@ -47,6 +47,20 @@ def test_the_folder_of_a_killed_run_is_swept_and_that_of_a_living_one_is_not(tmp
         with scratch_folder(tmp_path, "job"):
             assert not theirs.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hls-run-a-file", "not-ours"]
+
+
+def test_sweeping_alone(tmp_path: Path) -> None:
+    """A run that finds its partition published needs no folder, and removes what a killed one left all the same."""
+    sweep(tmp_path / "nowhere")
+    left, mine = tmp_path / "hls-run-job-1", tmp_path / "mine"
+    for folder in (left, mine):
+        folder.mkdir()
+        (folder / "day.parquet").write_bytes(b"x")
+    with scratch_folder(tmp_path / "other", "job") as held:
+        sweep(tmp_path / "other")
+        assert held.exists()
+    sweep(tmp_path)
+    assert list(tmp_path.glob("*/day.parquet")) == [mine / "day.parquet"]
 
 
 def test_a_place_where_no_folder_can_be_made(tmp_path: Path) -> None:

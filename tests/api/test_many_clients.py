@@ -174,7 +174,7 @@ FULL = [pytest.mark.soak, pytest.mark.timeout(600)]
 
 @pytest.mark.parametrize(
     ("rate", "turns", "seconds", "most"),
-    [(10, 3, 1.0, 3.0), pytest.param(200, 10, 3.0, 1.25, marks=FULL)],
+    [(20, 3, 1.0, 3.0), pytest.param(200, 10, 3.0, 1.25, marks=FULL)],
     ids=["small", "full"],
 )
 def test_guessing_slows_nobody(tmp_path: Path, rate: float, turns: int, seconds: float, most: float) -> None:
@@ -184,7 +184,7 @@ def test_guessing_slows_nobody(tmp_path: Path, rate: float, turns: int, seconds:
 
 @pytest.mark.parametrize(
     ("rate", "turns", "seconds", "most"),
-    [(10, 3, 1.0, 3.0), pytest.param(200, 10, 3.0, 2.0, marks=FULL)],
+    [(20, 3, 1.0, 3.0), pytest.param(200, 10, 3.0, 2.0, marks=FULL)],
     ids=["small", "full"],
 )
 def test_guessing_beyond_any_limit(tmp_path: Path, rate: float, turns: int, seconds: float, most: float) -> None:

@@ -30,6 +30,13 @@ def slow_url(slow_source_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
+def long_url(slow_source_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same, a day at a time, so that a month takes half a minute however quick the worker is."""
+    with serving(tmp_path_factory.mktemp("long"), STAC_API_URL=slow_source_url, MAX_CONCURRENT_DAYS="1") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 def nowhere_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service whose source does not answer, and that does not wait for it for long."""
     with serving(
@@ -126,16 +133,16 @@ def test_a_box_is_drawn(service_url: str, look: Look, pictures: Path) -> None:
     page.screenshot(path=pictures / "submit-box.png", full_page=True)
 
 
-def test_cancel(service_url: str, look: Look, pictures: Path) -> None:
+def test_cancel(long_url: str, look: Look, pictures: Path) -> None:
     """A job of the whole world is stopped from its page, and can be retried from there."""
-    page = look(f"{service_url}/ui/submit")
+    page = look(f"{long_url}/ui/submit")
     fill(page, "202402", {}, "world")
     page.wait_for_url("**/ui/jobs/*")
     expect(page.locator("#situation .state")).to_have_text("running", timeout=_LONG)
     page.screenshot(path=pictures / "job-running.png", full_page=True)
-    page.get_by_role("button", name="Cancel the job").click()  # at once: what is looked at for long ends meanwhile
-    expect(page.locator("#situation .state")).to_have_text("cancelled", timeout=_LONG)
     assert violations(page) == []
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator("#situation .state")).to_have_text("cancelled", timeout=_LONG)
     expect(page.get_by_role("button", name="Retry on the finished days")).to_be_visible()
     expect(page.locator("#events")).to_contain_text("asked to cancel")
 
@@ -148,9 +155,9 @@ _PLACE = """() => ({
 })"""
 
 
-def test_a_log_is_read_in_peace(service_url: str, look: Look) -> None:
+def test_a_log_is_read_in_peace(long_url: str, look: Look) -> None:
     """Where one reads an earlier line, new ones come behind it; at the end, the log goes on by itself."""
-    page = look(f"{service_url}/ui/submit", viewport={"width": 700, "height": 500})
+    page = look(f"{long_url}/ui/submit", viewport={"width": 700, "height": 500})
     fill(page, "202403", {}, "reading")
     page.wait_for_url("**/ui/jobs/*")
     log, lines = page.locator("#lines pre"), page.locator("#lines .line")
@@ -163,9 +170,7 @@ def test_a_log_is_read_in_peace(service_url: str, look: Look) -> None:
     expect(lines.nth(had)).to_be_attached(timeout=_LONG)
     assert page.evaluate(_PLACE) == place
     page.get_by_role("button", name="Cancel the job").click()
-    expect(page.locator("#situation .state")).to_have_text(
-        re.compile("cancelled|succeeded"), timeout=_LONG
-    )  # as the cancel came in time or not
+    expect(page.locator("#situation .state")).to_have_text("cancelled", timeout=_LONG)
 
 
 def test_a_failure_explains_itself(nowhere_url: str, look: Look, pictures: Path) -> None:

@@ -99,12 +99,12 @@ def _assets(numbers: pa.ListArray, moulds: Moulds, kind: Type, names: _Names) ->
     order = {name: place for place, (name, _) in enumerate(kind.fields)}
     flat, rows = flattened(numbers)
     present = np.bincount(flat, minlength=len(moulds)).tolist()
-    found = [(number, moulds[number]) for number, count in enumerate(present) if count and moulds[number].name]
-    # Numbered anew, asset by asset, in an order that does not depend on which page came first.
-    found.sort(key=lambda pair: (order[pair[1].name or ""], pair[1].text))
-    assets = np.array([order[mould.name or ""] for _, mould in found], np.int16)
+    used = [number for number, count in enumerate(present) if count]
+    found = [(order[name], moulds[number].text, number) for number in used if (name := moulds[number].name) is not None]
+    found.sort()  # numbered anew, asset by asset, in an order that does not depend on which page came first
+    assets = np.array([asset for asset, _, _ in found], np.int16)
     place = np.full(len(moulds), _ABSENT)
-    place[[number for number, _ in found]] = np.arange(len(found))
+    place[[number for _, _, number in found]] = np.arange(len(found))
     which = place[flat]
     rows, which = rows[which != _ABSENT], which[which != _ABSENT]
     by_asset = np.argsort(assets[which], kind="stable")  # of so small numbers this takes one pass
@@ -115,7 +115,7 @@ def _assets(numbers: pa.ListArray, moulds: Moulds, kind: Type, names: _Names) ->
         mine = by_asset[bounds[asset] : bounds[asset + 1]]
         places = np.full(len(numbers), _ABSENT)
         places[rows[mine]] = which[mine] - firsts[asset]
-        values = [mould.value for _, mould in found[firsts[asset] : firsts[asset + 1]]]
+        values = [moulds[number].value for _, _, number in found[firsts[asset] : firsts[asset + 1]]]
         columns.append(_column(values, places, member, names))
     return pa.StructArray.from_arrays(columns, fields=list(to_arrow(kind)))
 

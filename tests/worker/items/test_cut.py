@@ -87,6 +87,15 @@ def test_other_geometries_stay_on_the_fast_way(real_items: list[Item], shared_da
         assert without_nothing(found) == without_nothing(slow(items))
 
 
+def test_an_asset_without_a_name(real_items: list[Item]) -> None:
+    """Its key is an empty text, which is a key like any other."""
+    items = [real_items[0], real_items[1] | {"assets": real_items[1]["assets"] | {"": {"href": "https://example.com"}}}]
+    found, _, was_cut = rows(page(items))
+    assert was_cut
+    assert found[1]["assets"][""]["href"] == "https://example.com"
+    assert without_nothing(found) == without_nothing(slow(items))
+
+
 texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
 TIMES = {name for name, kind in PROPERTIES if kind == TIMESTAMP}
 properties = texts.filter(lambda name: name not in TIMES)
@@ -113,7 +122,7 @@ values = st.recursive(
     max_leaves=4,
 )
 assets = st.dictionaries(
-    st.sampled_from(["B04", "B8A", "extra", "links", "["]),
+    st.sampled_from(["B04", "B8A", "extra", "links", "[", ""]),
     st.dictionaries(st.sampled_from(["href", "title", "roles", "size", "note"]), values, max_size=4),
     max_size=3,
 )

@@ -28,8 +28,8 @@ def scratch_folder(parent: Path, job_id: str) -> Iterator[Path]:
 
 
 def sweep(parent: Path) -> None:
-    """Remove what killed runs left, where no run follows that would do so."""
-    with suppress(FileNotFoundError), _swept(parent):
+    """Remove what killed runs left, where no run follows that would do so; if that cannot be, leave it."""
+    with suppress(OSError), _swept(parent):
         pass
 
 

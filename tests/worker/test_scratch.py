@@ -50,8 +50,11 @@ def test_the_folder_of_a_killed_run_is_swept_and_that_of_a_living_one_is_not(tmp
 
 
 def test_sweeping_alone(tmp_path: Path) -> None:
-    """A run that finds its partition published needs no folder, and removes what a killed one left all the same."""
+    """A run that finds its partition published needs no folder, and removes what a killed one left all the same; where
+    it cannot, it has published nonetheless."""
     sweep(tmp_path / "nowhere")
+    (tmp_path / "file").write_bytes(b"x")
+    sweep(tmp_path / "file")
     left, mine = tmp_path / "hls-run-job-1", tmp_path / "mine"
     for folder in (left, mine):
         folder.mkdir()

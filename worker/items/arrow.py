@@ -6,7 +6,9 @@ import orjson
 import pyarrow as pa
 
 from worker.contract.columns import DOUBLE, TEXT, TIMESTAMP, WKB, ListOf, Struct, Type
-from worker.items.types import BOOL, INT, JSON, MOULD, NULL
+from worker.items.types import BOOL, INT, JSON, MOULD, NULL, json_paths
+
+_JSON_COLUMNS = b"hls:json_columns"
 
 _SCALARS: dict[Type, pa.DataType] = {
     TEXT: pa.string(),
@@ -37,6 +39,17 @@ def from_arrow(arrow: pa.DataType, json_columns: frozenset[str], above: tuple[st
     if pa.types.is_struct(arrow):
         return Struct(tuple((f.name, from_arrow(f.type, json_columns, (*above, f.name))) for f in arrow))
     return JSON if ".".join(above) in json_columns else _KINDS[arrow]
+
+
+def schema_of(kind: Struct) -> pa.Schema:
+    """Columns of this type; the metadata say which of them hold JSON text, which Arrow does not tell from other text."""
+    return pa.schema(list(to_arrow(kind)), {_JSON_COLUMNS: "\n".join(json_paths(kind))})
+
+
+def kind_of(schema: pa.Schema) -> Struct:
+    """The inverse of `schema_of`."""
+    marked = frozenset(schema.metadata[_JSON_COLUMNS].decode().split("\n"))
+    return Struct(tuple((column.name, from_arrow(column.type, marked, (column.name,))) for column in schema))
 
 
 def encode(value: Any, kind: Type) -> Any:

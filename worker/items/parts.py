@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.contract.columns import TEXT, ListOf, Struct
-from worker.items.arrow import from_arrow, to_arrow, widen
+from worker.items.arrow import kind_of, schema_of, to_arrow, widen
 from worker.items.cast import cast
 from worker.items.convert import CANONICAL
 from worker.items.moulds import ASSETS, LINKS, NAME, NUMBERS, Moulds, renumbered
-from worker.items.types import MOULD, arrange, json_paths, merge_all, resolve
+from worker.items.types import MOULD, arrange, merge_all, resolve
 
 CANONICAL_CUT = Struct(
     (
@@ -25,7 +25,6 @@ CANONICAL_CUT = Struct(
 )
 """The canonical columns where moulds stand for assets and links."""
 
-_JSON_COLUMNS = "hls:json_columns"
 _MOULDS = "hls:moulds"
 _ROWS_CUT, _ROWS_WHOLE = 4000, 100
 """In a row group: one or two MiB. So much of each file is in memory at once."""
@@ -88,23 +87,18 @@ class ItemsFile:
     @classmethod
     def write(cls, path: Path, tables: Iterable[pa.Table], form: Form) -> "ItemsFile":
         """Write the items, which come in any pieces."""
-        schema = pa.schema(list(to_arrow(form.kind)))
-        footer = {_JSON_COLUMNS: "\n".join(json_paths(form.kind))}
+        schema = schema_of(form.kind)
         rows = _ROWS_WHOLE if form.moulds is None else _ROWS_CUT
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_statistics=False) as writer:
             for table in _at_least(rows, tables):
                 writer.write_table(table, row_group_size=rows)
             if form.moulds is not None:
-                footer[_MOULDS] = form.moulds.packed().decode()
-            writer.add_key_value_metadata(footer)
+                writer.add_key_value_metadata({_MOULDS: form.moulds.packed().decode()})
         return cls(path)
 
     def opened(self, moulds: Moulds) -> tuple[Form, Iterator[pa.Table]]:
-        footer = pq.read_metadata(self.path).metadata
-        marked = frozenset(footer[_JSON_COLUMNS.encode()].decode().split("\n"))
-        kind = from_arrow(pa.struct(list(pq.read_schema(self.path))), marked)
-        assert isinstance(kind, Struct)  # noqa: S101  a schema is a struct
-        packed = footer.get(_MOULDS.encode())
+        kind = kind_of(pq.read_schema(self.path))
+        packed = pq.read_metadata(self.path).metadata.get(_MOULDS.encode())
         places = None if packed is None else moulds.unpacked(packed)
         return Form(kind, None if places is None else moulds), self._tables(places)
 

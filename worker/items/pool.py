@@ -18,7 +18,8 @@ from worker.items.wire import READ, receive, send, unpacked
 log = logging.getLogger(__name__)
 
 _CROWDED = 20
-"""Pages that found no free place before others are asked for help: to start them takes as long as some of these."""
+"""So many more pages that found no free place than that found one, before others are asked for help: to start them takes
+as long as some pages do, and a source that sends a few at once from time to time needs none."""
 
 _PIPE = 1 << 20
 
@@ -42,7 +43,9 @@ class ConverterPool:
         Raises:
             ValueError: the page is no feature collection, or an item of it is none.
         """
-        if not self._slots.acquire(blocking=False):
+        if self._slots.acquire(blocking=False):
+            self._waited = max(0, self._waited - 1)
+        else:
             self._waited += 1
             self._slots.acquire()
         try:

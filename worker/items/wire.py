@@ -4,13 +4,11 @@ from typing import IO
 
 import pyarrow as pa
 
-from worker.contract.columns import Struct
-from worker.items.arrow import from_arrow
+from worker.items.arrow import kind_of, schema_of
 from worker.items.convert import Converted
 from worker.items.moulds import BETWEEN, Moulds
-from worker.items.types import json_paths
 
-_JSON_COLUMNS, _MOULDS = b"json_columns", b"moulds"
+_MOULDS = b"hls:moulds"
 _LENGTH = 8
 
 READ, FAILED = b"\x01", b"\x00"
@@ -19,13 +17,13 @@ READ, FAILED = b"\x01", b"\x00"
 
 def packed(converted: Converted, known: int) -> bytes:
     """The items as an Arrow stream, with the texts of their moulds but for the first `known`, which were sent before."""
-    footer = {_JSON_COLUMNS: "\n".join(json_paths(converted.kind)).encode()}
+    schema = schema_of(converted.kind)
     if (moulds := converted.moulds) is not None:
-        footer[_MOULDS] = BETWEEN.join(moulds[number].text for number in range(known, len(moulds)))
-    batch = pa.RecordBatch.from_struct_array(converted.items).replace_schema_metadata(footer)
+        texts = BETWEEN.join(moulds[number].text for number in range(known, len(moulds)))
+        schema = schema.with_metadata({**schema.metadata, _MOULDS: texts})
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(converted.items.flatten(), schema=schema))
     stream: bytes = sink.getvalue().to_pybytes()
     return stream
 
@@ -34,11 +32,8 @@ def unpacked(message: bytes | memoryview, moulds: Moulds) -> Converted:
     """The inverse. `moulds` takes up what comes: it has to be the same for all messages of one sender, in their order."""
     with pa.ipc.open_stream(message) as reader:
         batch = reader.read_next_batch()
-    footer = batch.schema.metadata
-    kind = from_arrow(pa.struct(list(batch.schema)), frozenset(footer[_JSON_COLUMNS].decode().split("\n")))
-    assert isinstance(kind, Struct)  # noqa: S101  a schema is a struct
-    items = batch.to_struct_array()
-    if (texts := footer.get(_MOULDS)) is None:
+    items, kind = batch.to_struct_array(), kind_of(batch.schema)
+    if (texts := batch.schema.metadata.get(_MOULDS)) is None:
         return Converted(items, kind)
     for text in texts.split(BETWEEN) if texts else []:
         moulds.number(text)

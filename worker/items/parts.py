@@ -97,8 +97,10 @@ class ItemsFile:
         return cls(path)
 
     def opened(self, moulds: Moulds) -> tuple[Form, Iterator[pa.Table]]:
-        kind = kind_of(pq.read_schema(self.path))
-        packed = pq.read_metadata(self.path).metadata.get(_MOULDS.encode())
+        footer = pq.read_metadata(self.path).metadata
+        # Of the footer, where earlier releases wrote it, too: a run may go on with days that one of them staged.
+        kind = kind_of(pq.read_schema(self.path).with_metadata(footer))
+        packed = footer.get(_MOULDS.encode())
         places = None if packed is None else moulds.unpacked(packed)
         return Form(kind, None if places is None else moulds), self._tables(places)
 

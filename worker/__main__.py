@@ -1,5 +1,5 @@
 """`python -m worker`."""
 
-from worker import process
+from worker import entry
 
-process.run()
+entry.run()

@@ -1,6 +1,6 @@
 """The entry script under the name that operators know; the same as `python -m worker`."""
 
-from worker import process
+from worker import entry
 
 if __name__ == "__main__":
-    process.run()
+    entry.run()

@@ -1,4 +1,4 @@
-"""The worker as a process of its own: how it takes signals and how it leaves."""
+"""What every process of the worker's is made of: little memory, few imports, signals taken in a thread."""
 
 import ctypes
 import os
@@ -7,29 +7,10 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
-from typing import NoReturn
 
 _ARENAS = 2
 _M_ARENA_MAX = -8  # of glibc's mallopt
-_STOPPING = frozenset((signal.SIGTERM, signal.SIGINT))
-_SWITCH_SECONDS = 0.05
-"""Python's own is a tenth of that, in which a page is not converted: threads took its lock from each other in between,
-which cost a tenth of the harvest where the source does not hold it up."""
-
-
-def run() -> NoReturn:
-    """Do what the command line says and end with its exit code."""
-    # Before the imports, which take a second: a signal waits until there is a run that can end as it should.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    prepare()
-    from worker.main import main
-
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not sys.exit, which would wait for requests under way: a source that is silent may hold them for minutes.
-    os._exit(code)
+STOPPING = frozenset((signal.SIGTERM, signal.SIGINT))
 
 
 def prepare() -> None:
@@ -61,17 +42,17 @@ def _return_memory() -> None:
 
 
 def on_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM and SIGINT from now on, if `run` holds them back; else they are the caller's business.
+    """Call `stop` on SIGTERM and SIGINT from now on, if they are held back; else they are the caller's business.
 
     In a thread and not in a signal handler: a handler interrupts code that may hold the very lock that `stop` needs.
     """
     held_back = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    if not held_back >= _STOPPING:
+    if not held_back >= STOPPING:
         return
 
     def wait() -> None:
         while True:
-            signal.sigwait(_STOPPING)
+            signal.sigwait(STOPPING)
             stop()
 
     threading.Thread(target=wait, name="signals", daemon=True).start()

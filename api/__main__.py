@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import json
 import signal
 import socket
@@ -51,10 +52,15 @@ def _migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, _arguments: argparse.Namespace) -> int:
-    # The service takes a second to import, which the other commands do without.
+    # The service takes a second to import, which the other commands do without. What is imported stays: the garbage
+    # collector would look through it again and again, now and while requests wait.
+    gc.disable()
     import uvicorn
 
     from api.app import create_app
+
+    gc.freeze()
+    gc.enable()
 
     with _listen(settings) as listener:
         app = create_app(settings)

@@ -1,5 +1,6 @@
 """Fixtures that the whole tree of tests shares."""
 
+import gc
 import json
 import os
 import shutil
@@ -29,6 +30,15 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 REPOSITORY = Path(__file__).parent.parent
+
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what collecting has imported: to look through it took an eighth of all the time."""
+    gc.freeze()
+    gc.enable()
+
 
 S3_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test-key",

@@ -111,7 +111,8 @@ def _table(page: Converted, moulds: Moulds) -> pa.Table:
     if page.moulds is None:
         return table
     numbers = page.items.field(NUMBERS)
-    places = moulds.taken_from(page.moulds, np.unique(flattened(numbers)[0]).tolist())
+    used = np.flatnonzero(np.bincount(flattened(numbers)[0]))  # not `unique`, which sorts
+    places = moulds.taken_from(page.moulds, used.tolist())
     return table.set_column(table.schema.get_field_index(NUMBERS), NUMBERS, renumbered(numbers, places))
 
 
@@ -123,5 +124,5 @@ def _own(page: Converted, part: Slice) -> Converted:
     moment, collection = page.items.field("datetime"), page.items.field("collection")
     since = pc.greater_equal(moment, pa.scalar(part.start, moment.type))
     before = pc.less(moment, pa.scalar(part.end, moment.type))
-    own = page.items.filter(pc.and_(pc.and_(since, before), pc.equal(collection, part.collection)))
-    return Converted(own, page.kind, page.moulds)
+    own = pc.and_(pc.and_(since, before), pc.equal(collection, part.collection))
+    return page if pc.all(own, skip_nulls=False).as_py() else Converted(page.items.filter(own), page.kind, page.moulds)

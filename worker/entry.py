@@ -17,7 +17,8 @@ def run() -> NoReturn:
     # Before the imports, which take a second: a signal waits until there is a run that can end as it should.
     signal.pthread_sigmask(signal.SIG_BLOCK, process.STOPPING)
     process.prepare()
-    from worker.main import main
+    with process.importing():
+        from worker.main import main
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     code = main()

@@ -1,34 +1,49 @@
 """What every process of the worker's is made of: little memory, few imports, signals taken in a thread."""
 
 import ctypes
+import gc
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 
 _ARENAS = 2
 _M_ARENA_MAX = -8  # of glibc's mallopt
 STOPPING = frozenset((signal.SIGTERM, signal.SIGINT))
 
+_NEEDLESS = ("pandas", "jsonschema")
+"""What pyarrow and pystac import where it is there, and do without where it is not: pandas, to see whether a list is a
+thing of pandas', takes the time of some ten thousand items and 60 MiB; jsonschema, to validate, a tenth of a start."""
+
 
 def prepare() -> None:
     """Have a process of the worker's use little memory and time. Must come before pyarrow is imported."""
     _return_memory()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's, which would have buffers and turn round for nothing
-    sys.meta_path.insert(0, _NoPandas())
+    sys.meta_path.insert(0, _Without(*_NEEDLESS))
 
 
-class _NoPandas(MetaPathFinder):
-    """Keeps pyarrow from importing pandas, where there is one, to see whether a list is a thing of pandas'.
+class _Without(MetaPathFinder):
+    """Keeps these from being imported."""
 
-    That takes the time of some ten thousand items, and 60 MiB.
-    """
+    def __init__(self, *names: str) -> None:
+        self._names = names
 
     def find_spec(self, name: str, _path: object, _target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError("the worker does without pandas", name=name)
+        if name in self._names:
+            raise ModuleNotFoundError(f"the worker does without {name}", name=name)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Spare the garbage collector what stays for as long as the process does: it would look through it again and again."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def _return_memory() -> None:

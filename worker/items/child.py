@@ -11,10 +11,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     process.prepare()
-    import pyarrow as pa
+    with process.importing():
+        import pyarrow as pa
 
-    from worker.items.convert import Converter
-    from worker.items.wire import FAILED, READ, packed, receive, send
+        from worker.items.convert import Converter
+        from worker.items.wire import FAILED, READ, packed, receive, send
 
     converter = Converter()
     known = 0

@@ -108,8 +108,10 @@ class Moulds:
     def taken_from(self, other: "Moulds", numbers: Iterable[int]) -> "np.ndarray[Any, np.dtype[np.int32]]":
         """Take these moulds of another; the array gives by the number there the number here."""
         places = np.zeros(len(other), np.int32)
+        moulds, known = other._moulds, self._numbers
         for number in numbers:
-            places[number] = self.number(other[number].text)
+            text = moulds[number].text
+            places[number] = known[text] if text in known else self.number(text)
         return places
 
     def having(self, numbers: pa.ListArray, names: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np.bool_]]":

@@ -82,7 +82,7 @@ class Found:
             Inconsistent: together with the pages before it cannot be.
         """
         missing = None if self.matched is None else self.matched - len(self.ids)
-        if not page.returned:
+        if page.empty:
             if missing:
                 raise Doubtful(f"an empty page, but {missing} of {self.matched} items are still to come")
             return
@@ -99,8 +99,8 @@ class Found:
             raise Doubtful(f"the last page, but {missing - len(new)} of {self.matched} items have not come")
         self.ids |= new
         self.pages.append(converted)
-        self.whole = len(self.ids) == self.matched and page.returned < self._counting.page_size
-        self._counting.page_size = max(self._counting.page_size, page.returned)
+        self.whole = len(self.ids) == self.matched and len(converted.items) < self._counting.page_size
+        self._counting.page_size = max(self._counting.page_size, len(converted.items))
         self._watch.received(len(new))
 
     def _doubt_count(self) -> None:

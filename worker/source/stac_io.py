@@ -84,7 +84,7 @@ class PatientIO(StacApiIO):
                 page, accepted, source = self._accepted(read, source, before)
             finally:
                 self._patient.desk.leave()
-            empty = 0 if page.returned else empty + 1
+            empty = empty + 1 if page.empty else 0
             before, source = source, _following(page, source)
             links = page.links
             del page  # it is large, and the answer to the next request may take long

@@ -2,8 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.source.page import Malformed, Page
 
@@ -11,7 +14,7 @@ from worker.source.page import Malformed, Page
 def test_a_real_page(shared_data: Path) -> None:
     """CMR-STAC's count stands in `context`, its next link has no method."""
     page = Page.read((shared_data / "derived-current-flavour/search_page1_of_4.json").read_bytes())
-    assert (page.returned, page.matched) == (5, 12)
+    assert (page.empty, page.matched) == (False, 12)
     assert page.next_link is not None
     assert page.next_link["href"].startswith("https://cmr.earthdata.nasa.gov/")
 
@@ -51,3 +54,47 @@ def test_what_is_no_page(body: bytes) -> None:
     """Errors with status 200, cut and broken JSON raise, so that they are asked for again."""
     with pytest.raises(Malformed):
         Page.read(body)
+
+
+_TRICKY = st.sampled_from(["features", "links", "type", "Feature", '{"type":"Feature",', "}]", '"features":[', "é"])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | _TRICKY | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TRICKY, inner, max_size=3),
+    max_leaves=8,
+)
+_LIKE_FEATURES = st.dictionaries(_TRICKY, _VALUES, max_size=3).map(lambda more: {"type": "Feature", **more})
+_LINKS = st.lists(st.fixed_dictionaries({"rel": st.sampled_from(["next", "self"]), "href": st.text(min_size=1)}))
+
+
+@given(
+    before=st.dictionaries(_TRICKY, _VALUES | st.lists(_LIKE_FEATURES, max_size=2), max_size=2),
+    features=st.lists(_LIKE_FEATURES, max_size=3),
+    after=st.fixed_dictionaries({}, optional={"links": _LINKS, "numberMatched": st.integers(0), "x": _LIKE_FEATURES}),
+)
+def test_compact_pages_are_read_as_all_others(
+    before: dict[str, Any], features: list[dict[str, Any]], after: dict[str, Any]
+) -> None:
+    """What is found around the features of compact JSON is what a parser finds, whatever looks like a feature."""
+    document = {**before, "features": features, **after}
+    compact = Page.read(json.dumps(document, separators=(",", ":")).encode())
+    spaced = Page.read(json.dumps(document).encode())
+    assert (compact.empty, compact.matched, compact.links) == (spaced.empty, spaced.matched, spaced.links)
+
+
+def test_the_features_of_a_compact_page_are_not_parsed() -> None:
+    """A large page has to be read once, by what converts it: a broken item in it shows there."""
+    page = Page.read(
+        b'{"numberMatched":3,"features":[{"type":"Feature","id":},{"type":"Feature","id":"a"}],"links":[]}'
+    )
+    assert (page.empty, page.matched) == (False, 3)
+
+
+def test_a_compact_page_that_is_cut(shared_data: Path) -> None:
+    """Wherever it is cut, it is no page."""
+    document = json.loads((shared_data / "derived-current-flavour/search_page1_of_4.json").read_bytes())
+    document["features"] = [{"type": "Feature", **feature} for feature in document["features"]]
+    body = json.dumps(document, separators=(",", ":")).encode()
+    assert not Page.read(body).empty
+    for length in range(0, len(body), 997):
+        with pytest.raises(Malformed):
+            Page.read(body[:length])

@@ -90,7 +90,7 @@ class Fault:
     """What /readyz may say of it."""
 
 
-@pytest.fixture(params=["stopped", "hung"])
+@pytest.fixture(params=["stopped", pytest.param("hung", marks=pytest.mark.soak)])
 def fault(request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fault]:
     """The server's process ends, or it stays and nothing that is sent arrives."""
     away = "it does not answer; the log has the details"

@@ -53,7 +53,6 @@ SOAK = [pytest.mark.soak, pytest.mark.timeout(3000)]
     ("number", "kills", "reboot"),
     [
         pytest.param(3, 2, False, marks=pytest.mark.timeout(240), id="service"),
-        pytest.param(3, 1, True, marks=pytest.mark.timeout(240), id="machine"),
         pytest.param(10, 20, False, marks=SOAK, id="service, often"),
         pytest.param(10, 20, True, marks=SOAK, id="machine, often"),
     ],

@@ -15,7 +15,13 @@ from worker.contract.exits import REMEDY, FailureCode
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("shared", [False, True], ids=["the archive's", "the whole service's"])
+@pytest.mark.parametrize(
+    "shared",
+    [
+        pytest.param(False, id="the archive's", marks=pytest.mark.soak),
+        pytest.param(True, id="the whole service's"),
+    ],
+)
 def test_a_full_disk(tmp_path: Path, shared: bool) -> None:
     """The worker ends with 74 and the job with STORAGE, also where the database and the record of the run were on that
     disk and had to wait for room; a retry goes on from the finished days."""

@@ -40,6 +40,9 @@ def rustac(items: Path, folder: Path) -> Iterator[str]:
         yield url
 
 
+APIS = [pytest.param(sample_serving, id="sample"), pytest.param(rustac, id="rustac", marks=pytest.mark.soak)]
+
+
 def served(url: str) -> list[dict[str, Any]]:
     """Every item as the API gives it: an API may add to its items' links."""
     items: dict[str, dict[str, Any]] = {}
@@ -53,7 +56,7 @@ def served(url: str) -> list[dict[str, Any]]:
     return list(items.values())
 
 
-@pytest.mark.parametrize("api", [sample_serving, rustac], ids=["sample", "rustac"])
+@pytest.mark.parametrize("api", APIS)
 def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
     """Four months of 2021, asked for over HTTP, give the 64 items back to rustac and stac-geoparquet, and the
     statistics equal a brute-force count of what was served."""
@@ -75,9 +78,7 @@ def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_ser
         assert {(partition["state"], partition["complete"]) for partition in partitions} == {expected}
 
 
-@pytest.mark.parametrize(
-    "api", [pytest.param(sample_serving, id="sample"), pytest.param(rustac, id="rustac", marks=pytest.mark.soak)]
-)
+@pytest.mark.parametrize("api", APIS)
 def test_the_34_items_of_the_current_shape(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
     """STAC 1.1.0 with the storage extension and `s3_` assets."""
     file = shared_data / "derived-current-flavour/items_34_derived.json"

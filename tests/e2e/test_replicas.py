@@ -81,8 +81,17 @@ class Processes:
             process.start()
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["replicas", "processes-of-their-own"])
-@pytest.mark.parametrize("count", [10, pytest.param(500, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
+SOAK = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+
+@pytest.mark.parametrize(
+    ("count", "apart"),
+    [
+        pytest.param(10, False, id="replicas"),
+        pytest.param(500, False, marks=SOAK, id="replicas, many jobs"),
+        pytest.param(500, True, marks=SOAK, id="processes of their own, many jobs"),
+    ],
+)
 def test_the_leader_and_the_database_go(
     count: int, apart: bool, s3_server: "S3Server", own_postgresql: Server, lives: Lives, tmp_path: Path
 ) -> None:

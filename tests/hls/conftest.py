@@ -50,7 +50,7 @@ def service_url(tmp_path_factory: pytest.TempPathFactory, source: Running) -> It
         "HLS_RECONCILE_SECONDS": "0.1",
         "HLS_PROGRESS_SECONDS": "0.1",
         "STAC_API_URL": source.url,
-        "RETRY_WAIT_MAX": "1",
+        "RETRY_WAIT_MAX": "0.1",
         "TEMP_DIR": str(folder / "temporary"),
     }
     with server("api", log=folder / "log", environment=environment) as url, Client(url) as client:

@@ -23,6 +23,7 @@ STYLES = {
     "unreadable": "red",
     "missing": "red",
 }
+_OF_EVERY_LINE = ("logger", "jobId", "action")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -46,9 +47,23 @@ def plain(text: str) -> None:
 
 
 def log_line(at: str | None, text: str, *, as_json: bool) -> None:
-    """Written through at once, because whoever follows a log waits for it."""
-    plain(json.dumps({"at": at, "text": text}, ensure_ascii=False) if as_json else text)
+    """Written through at once, because whoever follows a log waits for it; on a terminal as people read it."""
+    if as_json:
+        plain(json.dumps({"at": at, "text": text}, ensure_ascii=False))
+    else:
+        plain(readable(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
+
+
+def readable(line: str) -> str:
+    """A line of the worker's log, which is JSON: time, level, message and what goes with it. Any other as it is."""
+    try:
+        said = json.loads(line)
+        head = f"{said.pop('time')[11:19]} {said.pop('level'):<7} {said.pop('message')}"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return line
+    rest = (f"{name}={value}" for name, value in said.items() if name not in _OF_EVERY_LINE)
+    return "  ".join([head, *rest])
 
 
 def as_json(content: object) -> None:
@@ -63,19 +78,29 @@ def each_as_json(contents: Sequence[object], *, is_one: bool) -> None:
         as_json(contents[0])
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Rows under their columns; `right` names those of figures."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = (), below: str | None = None
+) -> None:
+    """Rows under their columns; `right` names those of figures, `below` the last one if its texts are sentences.
+
+    Those stand under the table on a terminal, which is too narrow for them beside what one would copy.
+    """
     out = console()
     if not out.is_terminal:
         for row in [columns, *rows]:
             sys.stdout.write("\t".join(_plain(cell) for cell in row) + "\n")
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    beside = [column for column in columns if column != below]
+    for column in beside:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    sentences = []
     for row in rows:
-        drawn.add_row(*(coloured(_plain(cell)) for cell in row))
+        drawn.add_row(*(coloured(_plain(cell)) for cell in row[: len(beside)]))
+        sentences += [f"\n{row[0]}  {row[-1]}"] if below and row[-1] else []
     out.print(drawn)
+    for sentence in sentences:
+        out.print(escape(sentence), soft_wrap=True)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:

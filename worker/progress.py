@@ -31,6 +31,7 @@ class Reporter:
         self._days = len(days)
         self._done = 0
         self._reused = 0
+        self._merged: int | None = None
         self._lock = threading.Lock()
         self._phase: Phase = "harvesting"
         self._began = time.monotonic()
@@ -67,6 +68,10 @@ class Reporter:
         with self._lock:
             self._reused += items
 
+    def merged(self, items: int) -> None:
+        """So many items the month has: fewer than were received, where one met two searches."""
+        self._merged = items
+
     def phase(self, phase: Phase) -> None:
         """The run does something else now."""
         self._phase = phase
@@ -88,7 +93,7 @@ class Reporter:
             job_id=self._job_id,
             days_done=self._done,
             days_total=self._days,
-            items=self._reused + self._watch.items,
+            items=self._reused + self._watch.items if self._merged is None else self._merged,
             items_per_second=round(self._rate(), 1),
             phase=self._phase,
             waiting_for=self._watch.waiting_for,

@@ -76,6 +76,7 @@ class Run:
             reporter.phase("merging")
             path = folder / "data.parquet"
             merged = merge_days(staged, path, pause=self._check_stopping)
+            reporter.merged(merged.items)
             provenance = self._provenance(staged, merged, began)
             self._finish(merged, provenance, source)
             reporter.phase("verifying")

@@ -58,6 +58,7 @@ class Stage:
 
     def __init__(self, store: Store, params: RunParams, source: str, folder: Path) -> None:
         self._store, self._params, self._source, self._folder = store, params, source, folder
+        self._merging = threading.Lock()
 
     def load(self, day: date) -> Staged | None:
         """The day, if an earlier attempt finished it with the same parameters, not long ago."""
@@ -76,8 +77,9 @@ class Stage:
         """Keep the day: first the items, then the record that says they are whole."""
         path = self._folder / f"{day.day.isoformat()}.parquet"
         tally = _Tally()
-        form, tables = merged(day.parts)
-        items = ItemsFile.write(path, tally.over(tables, form.moulds), form)
+        with self._merging:  # a big day is in memory whole while its slices are put together: one at a time
+            form, tables = merged(day.parts)
+            items = ItemsFile.write(path, tally.over(tables, form.moulds), form)
         for part in day.parts:
             if isinstance(part, ItemsFile):
                 part.path.unlink()

@@ -27,10 +27,10 @@ def verify(path: Path, *, items: int, month: Month) -> int:
 
 
 def _verified(path: Path, items: int, month: Month) -> int:
-    metadata = pq.read_metadata(path)
-    if metadata.num_rows != items:
-        raise Incomplete(f"the file has {metadata.num_rows} rows, but {items} items were harvested")
     with pq.ParquetFile(path) as file:
+        metadata = file.metadata
+        if metadata.num_rows != items:
+            raise Incomplete(f"the file has {metadata.num_rows} rows, but {items} items were harvested")
         hashes = np.concatenate([np.empty(0, np.int64), *_read(file, month)])
     hashes.sort()
     if (repeated := hashes[1:][hashes[1:] == hashes[:-1]]).size:

@@ -24,6 +24,8 @@ def _ended(job: Job) -> str:
     if job.state is JobState.SUCCEEDED:
         return "Done: the partition is published."
     if job.state is JobState.CANCELLED:
+        if job.started_at is None:
+            return "Cancelled before it ran. Retry it to ask for the month again."
         return "Cancelled; nothing was published. Retry it to go on from the staged days."
     return job.failure_message or "Failed."
 

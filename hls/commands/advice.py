@@ -18,7 +18,7 @@ def next_step(job: JobOut) -> str:
                 "without --allow-shrink only if no item is gone."
             )
         case "BAD_REQUEST":
-            return f"`hls job {job_id}` shows what was asked for, `hls submit --help` how to ask for something else."
+            return "`hls submit --help` shows how to ask for something else."
         case "CONFLICT":
             return f"`hls partition {month}` shows the file that was kept; {retry} and replaces it."
         case "APP":

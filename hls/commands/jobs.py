@@ -39,7 +39,11 @@ def jobs(
         for each_job in found:
             output.plain(each_job["id"])
         return
-    output.table(_COLUMNS, map(_row, found), right=("days", "items"))
+    if not found:
+        output.say(
+            "No job is like that." if status or month or prefix else "No job yet: `hls submit 202401` asks for one."
+        )
+    output.table(_COLUMNS, map(_row, found), right=("days", "items"), below="message")
     if len(found) == limit:
         output.say(f"These are the newest {limit}; --limit shows more.")
 
@@ -54,7 +58,7 @@ def job(context: typer.Context, job_id: JobId, as_json: Json = False) -> None:
     output.fields(_facts(found))
     if found["failure"] and found["logTail"]:
         output.plain("\nThe last lines of its log:")
-        output.plain("\n".join(f"  {line}" for line in found["logTail"][-10:]))
+        output.plain("\n".join(f"  {output.readable(line)}" for line in found["logTail"][-10:]))
     output.plain("\nHistory:")
     for event in events:
         output.plain(f"  {output.moment(event['at'])}  {event['to']:<10} {event['why']} ({event['who']})")

@@ -12,6 +12,11 @@ from hls.models import MonthState, PartitionDetailOut, PartitionOut, PartitionsO
 from hls.session import Json, Month, client_of, words_like, words_of
 
 _COLUMNS = ("month", "state", "items", "matched", "complete", "days", "size", "harvested", "prefix")
+_REASONS = {
+    "partial": "harvested before the month was over, or with items or days missing",
+    "stale": "harvested within 14 days of the month's end, when granules still arrive",
+    "unknown": "the source stated no count",
+}
 WORLD = "hls-data"
 """The dataset without a box."""
 
@@ -127,8 +132,15 @@ def _facts(row: PartitionDetailOut) -> Iterator[tuple[str, object]]:
     yield "month", row["yearMonth"]
     yield "dataset", row["prefix"]
     yield "state", row["state"]
+    if (reason := _REASONS.get(row["state"])) is not None:
+        yield "", f"{reason}; `hls submit {row['yearMonth']} --prefix {row['prefix']}` harvests it again"
     yield "items", f"{output.count(row['items'])} of {output.count(row['matched']) or 'an unknown number'}"
-    yield "complete", {True: "yes", False: "no", None: "not known: the source states no count"}[row["complete"]]
+    yield (
+        "complete",
+        {True: "yes, all that the source counted then", False: "no", None: "not known: the source states no count"}[
+            row["complete"]
+        ],
+    )
     yield "collections", ", ".join(f"{name}: {number:,}" for name, number in (row["collections"] or {}).items())
     yield "days", f"{row['daysPresent']} with items" + (f"; without: {', '.join(missing)}" if missing else "")
     yield "first, last", f"{output.moment(row['firstDatetime'])}, {output.moment(row['lastDatetime'])}"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from terminals import on_a_terminal, plain
 
+from hls import output
 from hls.client import Client
 
 HLS = (sys.executable, "-m", "hls")
@@ -43,7 +44,37 @@ def test_a_table_on_a_terminal_and_columns_in_a_pipe(environment: dict[str, str]
     names, cells = (line.split("\t") for line in piped.stdout.splitlines())
     assert (names[0], cells[0]) == ("id", job["id"])
     _, shown = on_a_terminal(command, environment, width=200)
-    head, row = plain(shown).splitlines()
+    head, row, *below = plain(shown).splitlines()
+    assert below == ["", f"{job['id']}  {job['message']}"], "a sentence has no room beside what one copies"
     assert [row[head.index(name) :].startswith(cells[names.index(name)]) for name in ("id", "month", "status")] == [
         True
     ] * 3
+
+
+def test_what_one_copies_is_in_one_piece(environment: dict[str, str], job: Any) -> None:
+    """The id and the dataset of a job stand whole in their line on a terminal of 80 columns."""
+    _, shown = on_a_terminal((*HLS, "jobs", "--prefix", "shown"), environment, width=80)
+    assert [job["id"], "201601", "shown"] == plain(shown).splitlines()[1].split()[:3]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            '{"time": "2024-03-01T10:20:30.4+00:00", "level": "info", "message": "done", "jobId": "j", "day": "2024-02-01"}',
+            "10:20:30 info    done  day=2024-02-01",
+        ),
+        ("Killed", "Killed"),
+        ('{"level": "info"}', '{"level": "info"}'),
+        ("[1]", "[1]"),
+        ('{"time": 5, "level": "info", "message": "x"}', '{"time": 5, "level": "info", "message": "x"}'),
+    ],
+)
+def test_a_line_of_a_log_for_people(line: str, shown: str) -> None:
+    """The time, the level, the message and what goes with it; a line of another kind stays as it is."""
+    assert output.readable(line) == shown
+
+
+def test_an_empty_list_says_so(hls: Any) -> None:
+    """A table of no rows is not left to be wondered at."""
+    assert hls("jobs", "--prefix", "nobody-asked").err == "No job is like that.\n"

@@ -17,6 +17,8 @@ from sample.catalog import Catalog
 from sample.item import bounds
 from sample.server import running
 from worker.contract.bbox import BBox
+from worker.contract.documents import Progress
+from worker.contract.layout import progress_key
 
 Item = dict[str, Any]
 
@@ -107,6 +109,8 @@ def test_each_item_lies_in_the_partition_of_its_datetime(template: Item, archive
             for day in {item["properties"]["datetime"][:10] for item in mine}
         }
     assert sum(result.items for result in results.values()) == len(MOMENTS)
+    told = [archive.folder / progress_key(f"job-{number}") for number in range(len(results))]
+    assert [Progress.from_json(path.read_bytes()).items for path in told] == [each.items for each in results.values()]
 
 
 def test_generated_months_beside_each_other(archive: Archive) -> None:

@@ -58,6 +58,8 @@ def test_the_document_follows_the_run(store: Store) -> None:
         assert _read(store).items_per_second > 0
         reporter.phase("merging")
         _until(lambda: _read(store).phase == "merging")
+        reporter.merged(149)
+    assert _read(store).items == 149
 
 
 def test_days_that_end_together_are_all_counted(store: Store) -> None:

@@ -53,7 +53,7 @@ REMEDY: dict[FailureCode, str] = {
     "ended it. Retry: finished days are kept.",
     FailureCode.IMAGE: "The worker's image could not be started. Check that it was pushed and may be pulled, then retry.",
     FailureCode.CAPACITY: "No machine was free for the job in time. Check the compute environment's limits, then retry.",
-    FailureCode.SOURCE_UNAVAILABLE: "The STAC API did not answer for too long. Retry when it is back; finished days are kept.",
+    FailureCode.SOURCE_UNAVAILABLE: "The STAC API did not answer, or not as one. Retry when it does; finished days are kept.",
     FailureCode.INCOMPLETE: "The STAC API served less than it said it has, so nothing was published. Retry later.",
     FailureCode.WOULD_SHRINK: "The new harvest has fewer items than the partition that is there, so nothing was "
     "published. If the source really lost items, submit again with allowShrink.",

@@ -10,7 +10,7 @@ from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 
 from worker.contract import GENERATOR
-from worker.errors import BadParameters
+from worker.errors import BadParameters, SourceUnavailable
 from worker.items.pool import ConverterPool
 from worker.settings import WorkerSettings
 from worker.source.http import PatientSession
@@ -51,11 +51,11 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
     """Read the landing page and the documents of the collections.
 
     Raises:
-        BadParameters: what answers there is not a STAC API that can be searched.
-        SourceUnavailable: nothing answered for too long.
+        BadParameters: the address is none of the web.
+        SourceUnavailable: what answers there is not a STAC API that can be searched, or nothing answered for too long.
     """
     if not url.startswith(("http://", "https://")):
-        raise _unsuitable(url, "its address does not begin with http:// or https://")
+        raise BadParameters(_unsuitable(url, "its address does not begin with http:// or https://"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pystac-client warns of conformance, which the search link settles
@@ -63,7 +63,7 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
         search = client.get_search_link()
         methods = {link.extra_fields.get("method", "GET") for link in client.get_links("search")}
     except Refusal as error:
-        raise _unsuitable(url, str(error)) from error
+        raise SourceUnavailable(_unsuitable(url, str(error))) from error
     except (
         STACError,
         STACTypeError,
@@ -74,9 +74,10 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
         TypeError,
         ValueError,
     ) as error:
-        raise _unsuitable(url, f"its landing page is not a STAC catalogue: {type(error).__name__}: {error}") from error
+        what = f"its landing page is not a STAC catalogue: {type(error).__name__}: {error}"
+        raise SourceUnavailable(_unsuitable(url, what)) from error
     if search is None:
-        raise _unsuitable(url, "its landing page has no search link")
+        raise SourceUnavailable(_unsuitable(url, "its landing page has no search link"))
     searcher = Searcher(
         url=search.get_absolute_href() or search.href,
         method="GET" if "GET" in methods else "POST",
@@ -87,8 +88,8 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
     return Source(url, searcher, watch, session, _documents(url, collections, session))
 
 
-def _unsuitable(url: str, reason: str) -> BadParameters:
-    return BadParameters(f"{url} is not a STAC API that can be searched: {reason}. Check STAC_API_URL.")
+def _unsuitable(url: str, reason: str) -> str:
+    return f"{url} is not a STAC API that can be searched: {reason}. Check STAC_API_URL."
 
 
 def _documents(url: str, collections: tuple[str, ...], session: PatientSession) -> dict[str, dict[str, Any]]:

@@ -131,7 +131,14 @@ class PatientSession:
         if isinstance(error, (Timeout, ReadTimeoutError)):
             what = "no connection" if isinstance(error, ConnectTimeout) else "no answer"
             return f"{what} for {self._timeout:g} seconds"
-        return f"the connection failed: {type(error).__name__}: {error}"
+        return f"the connection failed: {_cause(error)}"
+
+
+def _cause(error: BaseException) -> str:
+    """What is below all that the libraries wrap around it."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return f"{type(error).__name__}: {error}"
 
 
 def _text(body: bytes) -> str:

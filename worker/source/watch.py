@@ -1,10 +1,16 @@
 """How the harvest gets on: what was received, what is waited for, and whether there is any hope left."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from worker.errors import SourceUnavailable
+
+log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 60
+"""Between two lines in the log on what the source complains of."""
 
 
 class Watch:
@@ -17,6 +23,7 @@ class Watch:
         self._lock = threading.Lock()
         self._items = 0
         self._complaint: str | None = None
+        self._told: float | None = None
 
     @property
     def items(self) -> int:
@@ -48,7 +55,15 @@ class Watch:
         """
         with self._lock:
             self._complaint = complaint
-            silent = self._clock() - self._last
+            now = self._clock()
+            silent = now - self._last
+            tell = self._told is None or now - self._told >= _TELL_SECONDS
+            self._told = now if tell else self._told
+        if tell:
+            log.warning(
+                "the source does not answer as it should",
+                extra={"action": "source_complains", "complaint": complaint, "seconds_without_a_page": round(silent)},
+            )
         if silent > self._patience:
             raise SourceUnavailable(f"no new page for {_span(silent)}; the last answer was: {complaint}")
 

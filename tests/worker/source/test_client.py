@@ -36,7 +36,7 @@ def opened(url: str, **settings: Any) -> Source:
     ],
 )
 def test_what_is_no_stac_api(status: int, body: Any, reason: str, serving: Serving) -> None:
-    """One request, and the run ends with 64 and says what answered instead."""
+    """One request, and the run ends with 69 and says what answered instead: it may be a page for the time of a repair."""
     asked: list[str] = []
 
     def answer(to: BaseHTTPRequestHandler) -> None:
@@ -45,7 +45,7 @@ def test_what_is_no_stac_api(status: int, body: Any, reason: str, serving: Servi
 
     with (
         serving(answer) as url,
-        pytest.raises(BadParameters, match=rf"(?s){url} is not a STAC API .*{reason}.*STAC_API_URL"),
+        pytest.raises(SourceUnavailable, match=rf"(?s){url} is not a STAC API .*{reason}.*STAC_API_URL"),
     ):
         opened(url)
     assert len(asked) == 1

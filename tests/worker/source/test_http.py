@@ -1,6 +1,8 @@
 """One request after another: who asks, how long it may take, what is tried again, and that a stop is obeyed at once."""
 
 import gzip
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -84,6 +86,19 @@ def test_a_broken_connection_is_a_complaint(cut: bool, serving: Serving) -> None
 
     with serving(answer) as url, pytest.raises(Complaint, match="connection failed"):
         session().send(Request("GET", url))
+
+
+def test_nobody_answers_there() -> None:
+    """It is said in the system's words, without the layers that the libraries wrap around them."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(Complaint) as complaint:
+        session().send(Request("GET", f"http://127.0.0.1:{port}/"))
+    where = rf"\(GET http://127\.0\.0\.1:{port}/\)"
+    assert re.fullmatch(
+        rf"the connection failed: ConnectionRefusedError: \[Errno \d+\] Connection refused {where}",
+        str(complaint.value),
+    )
 
 
 def test_redirects_are_followed_but_not_for_ever(serving: Serving) -> None:

@@ -56,6 +56,13 @@ def _return_memory() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def give_back() -> None:
+    """Return to the system what was freed: the allocator keeps it for what may come, beside what is needed next."""
+    import pyarrow as pa  # after `prepare`, which says where its memory comes from
+
+    pa.default_memory_pool().release_unused()
+
+
 def on_signal(stop: Callable[[], None]) -> None:
     """Call `stop` on SIGTERM and SIGINT from now on, if they are held back; else they are the caller's business.
 

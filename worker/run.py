@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from storage import StorageError, Store
-from worker import geoparquet
+from worker import geoparquet, process
 from worker.contract import GENERATOR
 from worker.contract.columns import SCHEMA_VERSION
 from worker.contract.job import RunParams
@@ -74,6 +74,7 @@ class Run:
             staged = self._harvest(days, stage, source, reporter)
             self._check_counted(staged)
             reporter.phase("merging")
+            process.give_back()
             path = folder / "data.parquet"
             merged = merge_days(staged, path, pause=self._check_stopping)
             reporter.merged(merged.items)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from storage import NotFound, Store
+from worker import process
 from worker.contract.columns import SCHEMA_VERSION
 from worker.contract.documents import StagedDay, StagedSlice, StagedSlices
 from worker.contract.job import RunParams
@@ -40,8 +41,8 @@ log = logging.getLogger(__name__)
 
 _DELETES = 16
 
-_IN_MEMORY = 10_000
-"""Items of a day's slices that also stay in memory until the day is whole, some 10 MiB: to read a slice from its file
+_IN_MEMORY = 4000
+"""Items of a day's slices that also stay in memory until the day is whole, some 3 MiB: to read a slice from its file
 again takes half as long as to write it."""
 
 
@@ -80,6 +81,9 @@ class Stage:
         with self._merging:  # a big day is in memory whole while its slices are put together: one at a time
             form, tables = merged(day.parts)
             items = ItemsFile.write(path, tally.over(tables, form.moulds), form)
+            del tables
+        if tally.items.total() > _IN_MEMORY:
+            process.give_back()
         for part in day.parts:
             if isinstance(part, ItemsFile):
                 part.path.unlink()

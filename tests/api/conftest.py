@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -25,6 +26,9 @@ from api.executors.memory import MemoryExecutor
 from api.settings import Settings
 
 Serve = Callable[..., httpx.Client]
+
+_UNUSED = ssl.create_default_context()
+"""For clients of plain HTTP, each of which would read all the certificates of this machine first."""
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +138,7 @@ def _served(app: FastAPI, **headers: str) -> Iterator[httpx.Client]:
                 assert thread.is_alive(), "the server ended by itself"
                 time.sleep(0.005)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=_UNUSED) as client:
                 yield client
         finally:
             server.should_exit = True

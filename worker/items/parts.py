@@ -26,8 +26,8 @@ CANONICAL_CUT = Struct(
 """The canonical columns where moulds stand for assets and links."""
 
 _MOULDS = "hls:moulds"
-_ROWS_CUT, _ROWS_WHOLE = 4000, 100
-"""In a row group: one or two MiB. So much of each file is in memory at once."""
+_ROWS_CUT, _ROWS_WHOLE = 2000, 100
+"""In a row group: a MiB or so. So much of each file is in memory at once."""
 
 
 @dataclass(frozen=True)

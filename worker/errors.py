@@ -34,7 +34,7 @@ class Conflict(RunError):
 
 
 class SourceUnavailable(RunError):
-    """The source did not answer for too long."""
+    """The source did not answer for too long, or is no STAC API."""
 
     exit_code = ExitCode.SOURCE_UNAVAILABLE
 

@@ -180,7 +180,7 @@ def test_a_failure_explains_itself(nowhere_url: str, look: Look, pictures: Path)
     page.wait_for_url("**/ui/jobs/*")
     expect(page.locator("#situation .state")).to_have_text("failed", timeout=_LONG)
     expect(page.locator(".problem")).to_contain_text("SOURCE_UNAVAILABLE")
-    expect(page.locator(".problem")).to_contain_text("Retry when it is back")
+    expect(page.locator(".problem")).to_contain_text("Retry when it does")
     expect(page.locator("#lines pre")).not_to_be_empty()
     assert violations(page) == []
     page.screenshot(path=pictures / "job-failed.png", full_page=True)

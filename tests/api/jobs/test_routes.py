@@ -164,7 +164,7 @@ def test_the_life_of_a_job(client: httpx.Client, executor: MemoryExecutor) -> No
     failed = until(client, job["id"], in_state("failed"))
     assert failed["failure"]["code"] == "SOURCE_UNAVAILABLE"
     assert "exit code 69" in failed["failure"]["message"]
-    assert "Retry when it is back" in failed["failure"]["message"]
+    assert "Retry when it does" in failed["failure"]["message"]
     assert "Essential container in task exited" in failed["failure"]["message"]
     assert failed["logTail"] == ["one", "two", "three"]
     assert [attempt["exitCode"] for attempt in failed["attempts"]] == [69]

@@ -69,7 +69,7 @@ def test_aws_settings_that_make_no_client(command: Command) -> None:
     assert "no-such-profile" in line["message"]
 
 
-def test_a_source_that_is_no_stac_api(command: Command, tmp_path: Path) -> None:
+def test_a_source_that_is_no_address(command: Command, tmp_path: Path) -> None:
     """64: no retry would help, and the setting to look at is named."""
     archive, temporary = (tmp_path / "archive").as_uri(), str(tmp_path / "temporary")
     code, line = command(

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from worker import geoparquet
+from worker import geoparquet, process
 from worker.contract.bbox import BBox
 from worker.items.arrow import to_arrow
 from worker.items.types import json_paths
@@ -59,6 +59,7 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
         for group in _ahead(prepared, seen.watched(_row_groups(pieces))):
             pause()
             writer.write_table(group, row_group_size=group.num_rows)
+            process.give_back()
     except BaseException:
         with suppress(OSError):  # the disk may be why the merge ended; left open, the writer would complain later
             writer.close()

@@ -17,6 +17,9 @@ SORT_KEYS = [("crosses", "ascending"), ("id", "ascending")]
 
 Key = tuple[bool, str]
 
+_PIECE = 10_000
+"""Items that are sorted at a time, about: to sort them takes three times their memory."""
+
 
 def crosses(items: pa.Table) -> pa.ChunkedArray:
     """Which items have a box from -180 to 180, as those have that cross the antimeridian."""
@@ -54,10 +57,14 @@ def merged(parts: list[Part]) -> tuple[Form, Iterator[pa.Table]]:
 
 
 def _in_order(queues: list["_Queue"]) -> Iterator[pa.Table]:
+    step = max(1, _PIECE // max(1, len(queues)))
     while queues:
-        # What comes later in any part comes after the last item that is in memory of it.
-        until = min(queue.last for queue in queues)
-        yield sort(pa.concat_tables([queue.until(until) for queue in queues]))
+        # What comes later in any part comes after what is in memory of it, so nothing is missing up to the first of these.
+        until = min(queue.ahead(step) for queue in queues)
+        piece = pa.concat_tables([queue.until(until) for queue in queues])
+        yield sort(piece)
+        # Parts that lie side by side give about as much each, parts that follow each other one at a time.
+        step = max(1, min(2 * step, step * _PIECE // piece.num_rows))
         queues = [queue for queue in queues if queue.more()]
 
 
@@ -69,7 +76,6 @@ class _Queue:
         self._table: pa.Table | None = None
         self._keys = _Keys(pa.array([], pa.string()), 0)
         self._taken = 0
-        self.last: Key = (False, "")
 
     def more(self) -> bool:
         """Whether there are items in memory, once the next have been read if need be."""
@@ -79,8 +85,12 @@ class _Queue:
                 return False
             if self._table.num_rows:
                 self._keys = _Keys.of(self._table)
-                self.last = self._keys[self._table.num_rows - 1]
         return True
+
+    def ahead(self, items: int) -> Key:
+        """The key of the item so many further on, or of the last that is in memory."""
+        key: Key = self._keys[min(self._taken + items, len(self._keys)) - 1]
+        return key
 
     def until(self, key: Key) -> pa.Table:
         """The items up to and with this key."""

@@ -22,9 +22,9 @@ def next_step(job: JobOut) -> str:
         case "CONFLICT":
             return f"`hls partition {month}` shows the file that was kept; {retry} and replaces it."
         case "APP":
-            return f"`hls logs {job_id}` shows its log; {retry} on the days that are finished."
+            return f"`hls logs {job_id}` shows its log; {retry}, from the finished days on."
         case _:
-            return f"{retry} on the days that are finished; `hls logs {job_id}` shows its log."
+            return f"{retry}, from the finished days on; `hls logs {job_id}` shows its log."
 
 
 def _again(job: JobOut) -> str:

@@ -13,10 +13,11 @@ from hls.session import Json, Month, client_of, words_like, words_of
 
 _COLUMNS = ("month", "state", "items", "matched", "complete", "days", "size", "harvested", "prefix")
 _REASONS = {
-    "partial": "harvested before the month was over, or with items or days missing",
+    "partial": "with items or days missing",
     "stale": "harvested within 14 days of the month's end, when granules still arrive",
     "unknown": "the source stated no count",
 }
+_EARLY = "harvested before the month was over: once it is,"
 WORLD = "hls-data"
 """The dataset without a box."""
 
@@ -101,10 +102,15 @@ def _row(row: PartitionOut) -> tuple[str, ...]:
 
 
 def _completeness(row: PartitionOut) -> str:
-    """Share of the items that the source stated; empty where it stated none."""
-    if row["items"] is None or row["matched"] is None:
+    """Share of the items that the source stated; empty where it stated none, or could not yet state all."""
+    if row["items"] is None or row["matched"] is None or _is_early(row):
         return ""
     return "100 %" if row["complete"] else f"{100 * row['items'] / max(row['matched'], 1):.2f} %"
+
+
+def _is_early(row: PartitionOut) -> bool:
+    """Whether it was harvested before its month was over."""
+    return row["harvestedAt"] is not None and row["harvestedAt"][:7].replace("-", "") <= row["yearMonth"]
 
 
 def _totals(found: PartitionsOut) -> str:
@@ -133,14 +139,11 @@ def _facts(row: PartitionDetailOut) -> Iterator[tuple[str, object]]:
     yield "dataset", row["prefix"]
     yield "state", row["state"]
     if (reason := _REASONS.get(row["state"])) is not None:
-        yield "", f"{reason}; `hls submit {row['yearMonth']} --prefix {row['prefix']}` harvests it again"
+        again = f"`hls submit {row['yearMonth']} --prefix {row['prefix']}` harvests it again"
+        yield "", f"{_EARLY} {again}" if _is_early(row) else f"{reason}; {again}"
     yield "items", f"{output.count(row['items'])} of {output.count(row['matched']) or 'an unknown number'}"
-    yield (
-        "complete",
-        {True: "yes, all that the source counted then", False: "no", None: "not known: the source states no count"}[
-            row["complete"]
-        ],
-    )
+    told = {True: "yes", False: "no", None: "not known: the source states no count"}
+    yield "complete", "not yet" if _is_early(row) else told[row["complete"]]
     yield "collections", ", ".join(f"{name}: {number:,}" for name, number in (row["collections"] or {}).items())
     yield "days", f"{row['daysPresent']} with items" + (f"; without: {', '.join(missing)}" if missing else "")
     yield "first, last", f"{output.moment(row['firstDatetime'])}, {output.moment(row['lastDatetime'])}"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -79,11 +79,17 @@ def each_as_json(contents: Sequence[object], *, is_one: bool) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = (), below: str | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    below: str | None = None,
 ) -> None:
-    """Rows under their columns; `right` names those of figures, `below` the last one if its texts are sentences.
+    """Rows under their columns; `right` names those of figures, `whole` those that one copies, which are not broken.
 
-    Those stand under the table on a terminal, which is too narrow for them beside what one would copy.
+    `below` names the last one if its texts are sentences: on a terminal, which is too narrow for them, they stand under
+    the table.
     """
     out = console()
     if not out.is_terminal:
@@ -93,7 +99,8 @@ def table(
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     beside = [column for column in columns if column != below]
     for column in beside:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column in right else "left"
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     sentences = []
     for row in rows:
         drawn.add_row(*(coloured(_plain(cell)) for cell in row[: len(beside)]))

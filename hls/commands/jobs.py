@@ -43,7 +43,7 @@ def jobs(
         output.say(
             "No job is like that." if status or month or prefix else "No job yet: `hls submit 202401` asks for one."
         )
-    output.table(_COLUMNS, map(_row, found), right=("days", "items"), below="message")
+    output.table(_COLUMNS, map(_row, found), right=("days", "items"), whole=_COLUMNS[:4], below="message")
     if len(found) == limit:
         output.say(f"These are the newest {limit}; --limit shows more.")
 

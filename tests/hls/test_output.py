@@ -11,18 +11,19 @@ from hls import output
 from hls.client import Client
 
 HLS = (sys.executable, "-m", "hls")
+PREFIX = "shown-with-a-name-as-long"
 
 
 @pytest.fixture(scope="module")
 def job(service_url: str) -> Any:
     """One that was cancelled, so that there is a state to colour."""
     with Client(service_url) as client:
-        job = client.cancel(client.submit("201601", prefix="shown", collections=["HLSL30_2.0"])["id"])
+        job = client.cancel(client.submit("201601", prefix=PREFIX, collections=["HLSL30_2.0"])["id"])
         *_, ended = client.watch(job["id"], every=0.1)
         return ended
 
 
-@pytest.mark.parametrize("command", [("jobs", "--prefix", "shown"), ("job",)], ids=["table", "fields"])
+@pytest.mark.parametrize("command", [("jobs", "--prefix", PREFIX), ("job",)], ids=["table", "fields"])
 def test_colour_on_a_terminal_only(environment: dict[str, str], job: Any, command: tuple[str, ...]) -> None:
     """The word of a state is coloured on a terminal; in a pipe, and where NO_COLOR asks for it, nothing is."""
     command = (*HLS, *command, job["id"]) if command == ("job",) else (*HLS, *command)
@@ -39,7 +40,7 @@ def test_colour_on_a_terminal_only(environment: dict[str, str], job: Any, comman
 
 def test_a_table_on_a_terminal_and_columns_in_a_pipe(environment: dict[str, str], job: Any) -> None:
     """The same cells: aligned under their columns there, between tabs here."""
-    command = (*HLS, "jobs", "--prefix", "shown")
+    command = (*HLS, "jobs", "--prefix", PREFIX)
     piped = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     names, cells = (line.split("\t") for line in piped.stdout.splitlines())
     assert (names[0], cells[0]) == ("id", job["id"])
@@ -53,8 +54,9 @@ def test_a_table_on_a_terminal_and_columns_in_a_pipe(environment: dict[str, str]
 
 def test_what_one_copies_is_in_one_piece(environment: dict[str, str], job: Any) -> None:
     """The id and the dataset of a job stand whole in their line on a terminal of 80 columns."""
-    _, shown = on_a_terminal((*HLS, "jobs", "--prefix", "shown"), environment, width=80)
-    assert [job["id"], "201601", "shown"] == plain(shown).splitlines()[1].split()[:3]
+    _, shown = on_a_terminal((*HLS, "jobs", "--prefix", PREFIX), environment, width=80)
+    row = next(line for line in plain(shown).splitlines() if line.startswith(job["id"]))
+    assert row.split()[:4] == [job["id"], "201601", PREFIX, "cancelled"]
 
 
 @pytest.mark.parametrize(

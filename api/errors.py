@@ -194,7 +194,7 @@ def problem_reply(error: Problem) -> JSONResponse:
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it
     found = error.errors()
     if any(fault["type"] == "json_invalid" for fault in found):
         reason = found[0].get("ctx", {}).get("error", "it cannot be parsed")
@@ -205,7 +205,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for it
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for bytes that are no text
         return _problem(request, NotJson("The body cannot be read as text in UTF-8. Send a JSON object."))

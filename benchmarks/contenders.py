@@ -52,7 +52,7 @@ def peers() -> list[Contender]:
 def limits() -> list[Contender]:
     """The hot path alone, and what bounds it."""
     return [
-        Contender(name, lambda url, _folder, mode=mode: _script("pages", mode, url, *_WANTED))  # type: ignore[misc]
+        Contender(name, lambda url, _folder, mode=mode: _script("pages", mode, url, *_WANTED))  # type: ignore[misc]  # a default that binds the loop's variable
         for name, mode in ((FETCH, "fetch"), (PARSE, "parse"), (CONVERT, "convert"))
     ]
 

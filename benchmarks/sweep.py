@@ -95,7 +95,7 @@ def sweep(database_url: str) -> list[Pass]:
     """Several passes, one after another; the first one finds something new at every job."""
     settings = Config(signature_version=UNSIGNED, region_name="us-east-1")
     client, batch = boto3.client("batch", config=settings), _Batch()
-    client.meta.events.register("before-send.batch.DescribeJobs", batch.answer)  # type: ignore[arg-type]
+    client.meta.events.register("before-send.batch.DescribeJobs", batch.answer)  # type: ignore[arg-type]  # the stubs know no handler that answers
     executor = BatchExecutor(client, client, boto3.client("logs", config=settings))
     engine = db.make_engine(Settings(database_url=database_url).database)
     with tempfile.TemporaryDirectory() as folder, CatalogEngine() as catalog_engine:

@@ -52,7 +52,7 @@ def of_service(command: Callable[..., None]) -> Callable[..., None]:
     added = {"url": Url, "key": Key}
     told = signature(command)
     options = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in added.items()]
-    run.__signature__ = told.replace(parameters=[*told.parameters.values(), *options])  # type: ignore[attr-defined]
+    run.__signature__ = told.replace(parameters=[*told.parameters.values(), *options])  # type: ignore[attr-defined]  # a function may have one
     run.__annotations__ = {**command.__annotations__, **added}
     return run
 

@@ -25,16 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         faults = Faults(_faults(given), seed=given.seed)
         log = RequestLog(given.log)
     except (ValueError, OSError) as error:
-        print(f"sample: {error}", file=sys.stderr)  # noqa: T201
+        print(f"sample: {error}", file=sys.stderr)  # noqa: T201  a command's words
         return BAD_USAGE
     try:
         listener = listen(given.port)
     except OSError as error:
         message = f"cannot listen on {HOST}:{given.port}: {error.strerror}. Choose another --port, or 0 for a free one."
-        print(f"sample: {message}", file=sys.stderr)  # noqa: T201
+        print(f"sample: {message}", file=sys.stderr)  # noqa: T201  a command's words
         return NO_PORT
     app = create_app(catalog, faults, log, compress=not given.no_gzip)
-    serve(app, listener, lambda: print(json.dumps({"url": address(listener)}), flush=True))  # noqa: T201
+    serve(app, listener, lambda: print(json.dumps({"url": address(listener)}), flush=True))  # noqa: T201  a command's words
     log.close()
     return 0
 

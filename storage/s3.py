@@ -120,7 +120,7 @@ class S3Store:
     def _read(self, key: str, consume: "Callable[[StreamingBody], T]", **options: str) -> T:
         """What `consume` makes of the body, from its beginning again where the connection breaks in the middle."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
-            body = self._client.get_object(Bucket=self.bucket, Key=key, **options)["Body"]  # type: ignore[arg-type]
+            body = self._client.get_object(Bucket=self.bucket, Key=key, **options)["Body"]  # type: ignore[arg-type]  # of optional texts
             try:
                 return consume(body)
             except _CUT:

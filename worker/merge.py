@@ -59,7 +59,7 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
         for group in _ahead(prepared, seen.watched(_row_groups(pieces))):
             pause()
             writer.write_table(group, row_group_size=group.num_rows)
-            process.give_back()
+            process.give_back()  # else a big month's pieces, of ever other sizes, leave ever larger gaps
     except BaseException:
         with suppress(OSError):  # the disk may be why the merge ended; left open, the writer would complain later
             writer.close()

@@ -81,7 +81,6 @@ class Stage:
         with self._merging:  # a big day is in memory whole while its slices are put together: one at a time
             form, tables = merged(day.parts)
             items = ItemsFile.write(path, tally.over(tables, form.moulds), form)
-            del tables
         if tally.items.total() > _IN_MEMORY:
             process.give_back()
         for part in day.parts:

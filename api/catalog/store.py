@@ -17,7 +17,7 @@ def partition(session: Session, prefix: str, year_month: str) -> Partition | Non
 
 def partitions(session: Session, prefix: str | None = None) -> Sequence[Partition]:
     """Every partition, of one dataset or of all, without its detail."""
-    query = select(Partition).options(defer(Partition.detail))  # type: ignore[arg-type]
+    query = select(Partition).options(defer(Partition.detail))  # type: ignore[arg-type]  # a column, which SQLModel types as its value
     if prefix is not None:
         query = query.where(Partition.prefix == prefix)
     return session.exec(query).all()

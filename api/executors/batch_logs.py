@@ -64,7 +64,7 @@ class LogReader:
                 logStreamName=stream,
                 startFromHead=from_head,
                 limit=min(limit, _MOST_EVENTS),
-                **following,  # type: ignore[arg-type]
+                **following,  # type: ignore[arg-type]  # of optional texts
             )
         except AWS_FAULTS as error:
             if code_of(error) == "ResourceNotFoundException":  # nothing was written yet

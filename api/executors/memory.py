@@ -194,4 +194,4 @@ class MemoryExecutor:
 
     def _move(self, ref: str, state: RunState, **changes: object) -> None:
         native = "QUEUED" if state is RunState.SUBMITTED else state.name
-        self._runs[ref] = replace(self._runs[ref], state=state, native_status=native, **changes)  # type: ignore[arg-type]
+        self._runs[ref] = replace(self._runs[ref], state=state, native_status=native, **changes)  # type: ignore[arg-type]  # fields of the run

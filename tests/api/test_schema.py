@@ -76,7 +76,7 @@ def world(app: FastAPI, executor: MemoryExecutor, serve: Serve) -> World:
     reconciler.close()
     waiting = _submitted(client, f"{MONTH.year}07")
     with Session(app.state.engine) as session:
-        states = {job: str(jobs.get(session, job).state) for job in (waiting, running, failed)}  # type: ignore[union-attr]
+        states = {job: str(jobs.get(session, job).state) for job in (waiting, running, failed)}  # type: ignore[union-attr]  # they are there
     assert list(states.values()) == ["pending", "running", "failed"]
     spare = client.post("/keys", json={"name": "spare", "scope": "read"}).json()["id"]
     small = client.post("/keys", json={"name": "small", "scope": "read"}).json()["key"]

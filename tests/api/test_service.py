@@ -83,8 +83,8 @@ def test_a_commit_that_fails_is_no_success(app: FastAPI, serve: Serve) -> None:
         def fail(*_: object) -> None:
             raise OperationalError("COMMIT", {}, Exception("gone"))
 
-        session.commit = session.flush = fail  # type: ignore[method-assign, assignment]
-        session.get_transaction().commit = fail  # type: ignore[union-attr, method-assign]
+        session.commit = session.flush = fail  # type: ignore[method-assign, assignment]  # a session that fails
+        session.get_transaction().commit = fail  # type: ignore[union-attr, method-assign]  # a session that fails
 
     client: httpx.Client = serve(app)
     assert client.post("/doomed").status_code == 503

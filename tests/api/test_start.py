@@ -141,7 +141,7 @@ def test_a_data_directory_that_cannot_be_written(tmp_path: Path, refusal: Callab
 
 def test_a_world_without_a_key(refusal: Callable[..., str]) -> None:
     """Bound to every address without a key, it does not start."""
-    assert "set HLS_API_KEY" in refusal(HLS_HOST="0.0.0.0")  # noqa: S104
+    assert "set HLS_API_KEY" in refusal(HLS_HOST="0.0.0.0")  # noqa: S104  nothing is bound
 
 
 def test_a_database_of_a_newer_migration(tmp_path: Path, refusal: Callable[..., str]) -> None:

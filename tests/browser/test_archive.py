@@ -34,7 +34,7 @@ def test_the_heat_map_is_light_and_quick(
     page.screenshot(path=pictures / "heat-map.png")
     with capsys.disabled():
         for view in views:
-            print("\nfirst view: {paint:.0f} ms to paint, {reply:.0f} ms to the reply, {weight:,} bytes".format(**view))  # noqa: T201
+            print("\nfirst view: {paint:.0f} ms to paint, {reply:.0f} ms to the reply, {weight:,} bytes".format(**view))  # noqa: T201  shown by pytest -s
     assert max(view["weight"] for view in views) <= WEIGHT
     assert min(view["paint"] for view in views) < 1000
 

@@ -72,7 +72,7 @@ def test_generated_items_compress_like_real_ones(current_items: list[dict[str, A
     """zstd leaves as many bytes of 34 generated items, of the same tiles and number of days, within 15 %."""
     names = sorted({item["id"].split(".")[2][1:] for item in current_items})
     tiles = land_tiles()
-    tiles = tiles.take([name in names for name in tiles.name])  # type: ignore[arg-type]
+    tiles = tiles.take([name in names for name in tiles.name])  # type: ignore[arg-type]  # a list of flags is an index
     generated: list[bytes] = []
     for collection, wanted in zip(COLLECTIONS, (12, 22), strict=True):
         days = (

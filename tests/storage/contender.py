@@ -47,4 +47,4 @@ if __name__ == "__main__":
             answer = {"result": obey(opened, json.loads(line))}
         except StorageError as error:
             answer = {"fault": type(error).__name__, "message": str(error)}
-        print(json.dumps(answer), flush=True)  # noqa: T201
+        print(json.dumps(answer), flush=True)  # noqa: T201  what its test reads

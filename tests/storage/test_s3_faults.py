@@ -168,7 +168,7 @@ def _break(store: S3Store, times: int, how: Callable[[Any, Any], AWSResponse | N
 
 
 def _lose_the_reply(store: S3Store, request: Any) -> None:
-    reply = store._client._endpoint._send(request)  # type: ignore[attr-defined]
+    reply = store._client._endpoint._send(request)  # type: ignore[attr-defined]  # botocore's own
     assert reply.status_code == 200
     request.reset_stream()
     raise ConnectionClosedError(endpoint_url=request.url)

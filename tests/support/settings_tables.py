@@ -19,7 +19,7 @@ def filled(text: str) -> str:
     """The text with the current tables between their markers."""
     for name, table in tables().items():
         block = rf"(<!-- settings:{name} -->\n).*?(<!-- /settings:{name} -->)"
-        text = re.sub(block, lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text, flags=re.DOTALL)  # type: ignore[misc]
+        text = re.sub(block, lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text, flags=re.DOTALL)  # type: ignore[misc]  # a default that binds the loop's variable
     return text
 
 

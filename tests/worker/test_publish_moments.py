@@ -76,7 +76,7 @@ def test_a_cancel_at_any_moment_holds_or_comes_too_late(store: Store, attempt: M
     for number in itertools.count(1):
         _empty(store)
         in_time: list[bool] = []
-        moment = _Moment(store, number, lambda told=in_time: told.append(cancel(store)))  # type: ignore[misc]
+        moment = _Moment(store, number, lambda told=in_time: told.append(cancel(store)))  # type: ignore[misc]  # a default that binds the loop's variable
         try:
             attempt(on=WatchedStore(store, before=moment.pass_by)).finish()
         except Cancelled:

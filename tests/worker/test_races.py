@@ -144,7 +144,7 @@ def _unless_replaced(store: Store, key: str, look: Callable[[], Look]) -> Look |
 
 def _readers(store: Store, key: str) -> list[Reader]:
     if store.uri.startswith("s3://"):
-        whole = lambda: _by_arrow(pa.BufferReader(store.get(key)))  # noqa: E731
+        whole = lambda: _by_arrow(pa.BufferReader(store.get(key)))  # noqa: E731  named for the readers below
         return [Reader(whole), Reader(partial(_unless_replaced, store, key, partial(_by_ranges, store, key)))]
     path = store.locate(key)
     by_duckdb = partial(_unless_replaced, store, key, partial(_by_duckdb, path))  # it opens the path several times

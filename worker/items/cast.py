@@ -95,7 +95,7 @@ def _links(numbers: pa.ListArray, moulds: Moulds, kind: Type, names: _Names) -> 
 
 
 def _assets(numbers: pa.ListArray, moulds: Moulds, kind: Type, names: _Names) -> pa.Array:
-    assert isinstance(kind, Struct)  # noqa: S101
+    assert isinstance(kind, Struct)  # noqa: S101  assets have no other kind
     order = {name: place for place, (name, _) in enumerate(kind.fields)}
     flat, rows = flattened(numbers)
     present = np.bincount(flat, minlength=len(moulds)).tolist()

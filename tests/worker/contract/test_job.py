@@ -236,7 +236,7 @@ def test_params_are_frozen_and_equal_by_value() -> None:
     assert one == other
     assert one.month == Month(2024, 1)
     with pytest.raises(ValidationError, match="frozen"):
-        one.prefix = "x"  # type: ignore[misc]
+        one.prefix = "x"  # type: ignore[misc]  # it is frozen, which is what is tried
 
 
 @pytest.mark.parametrize("value", [None, "", "none", "Ref::jobId"])

@@ -107,7 +107,7 @@ def test_one_that_is_killed(pool: ConverterPool, items: list[Item], caplog: pyte
     with caplog.at_level(logging.WARNING):
         assert len(pool.convert(page(items)).items) == len(items)
     [record] = caplog.records
-    assert record.pid == child.pid  # type: ignore[attr-defined]
+    assert record.pid == child.pid  # type: ignore[attr-defined]  # an extra of the line
     assert len(pool.convert(page(items)).items) == len(items)
     assert child.pid not in [each.pid for each in children()]
 

@@ -145,7 +145,7 @@ def test_retry_after_is_honoured_by_all(serving: Serving) -> None:
 
     with serving(answer) as url:
         patient = session()
-        patient_once: Callable[[], bytes] = lambda: patient.send(Request("GET", url))  # noqa: E731
+        patient_once: Callable[[], bytes] = lambda: patient.send(Request("GET", url))  # noqa: E731  named for its type
         first = threading.Thread(target=patient.patiently, args=(patient_once,))
         first.start()
         while not asked:

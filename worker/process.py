@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 
 _ARENAS = 2
-_M_ARENA_MAX = -8  # of glibc's mallopt
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # of glibc's mallopt
+_LARGE = 1 << 20
+"""Bytes from which a piece of memory is the system's again at once, such as a page's. Left to itself, glibc soon takes
+even the largest from its heap, where each leaves a gap that the next does not fill."""
+
 STOPPING = frozenset((signal.SIGTERM, signal.SIGINT))
 
 _NEEDLESS = ("pandas", "jsonschema")
@@ -54,6 +58,7 @@ def _return_memory() -> None:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:  # only glibc has it
         mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def give_back() -> None:

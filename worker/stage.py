@@ -33,7 +33,7 @@ from worker.contract.month import day_bounds
 from worker.days import Day, Done
 from worker.items.checks import lacking_bands
 from worker.items.moulds import Moulds
-from worker.items.parts import Items, ItemsFile
+from worker.items.parts import Items, ItemsFile, Part
 from worker.sorting import merged, unique
 from worker.source.slices import Slice
 
@@ -44,6 +44,10 @@ _DELETES = 16
 _IN_MEMORY = 4000
 """Items of a day's slices that also stay in memory until the day is whole, some 3 MiB: to read a slice from its file
 again takes half as long as to write it."""
+
+_TOGETHER = 32
+"""Parts of a day that are put together at a time. Each is small, but in memory whole: more of them are first made into
+fewer, which are read a piece at a time."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,13 @@ class Stage:
         """Keep the day: first the items, then the record that says they are whole."""
         path = self._folder / f"{day.day.isoformat()}.parquet"
         tally = _Tally()
-        with self._merging:  # a big day is in memory whole while its slices are put together: one at a time
-            form, tables = merged(day.parts)
+        with self._merging:  # one day at a time, for the memory that it takes
+            parts = self._fewer(day)
+            form, tables = merged(parts)
             items = ItemsFile.write(path, tally.over(tables, form.moulds), form)
+        _remove(parts)
         if tally.items.total() > _IN_MEMORY:
             process.give_back()
-        for part in day.parts:
-            if isinstance(part, ItemsFile):
-                part.path.unlink()
         record = StagedDay(
             day=day.day,
             bbox=self._params.bbox,
@@ -101,6 +104,18 @@ class Stage:
         self._store.upload(staged_day_key(self._params.stage_id, day.day), path)
         self._store.put(staged_day_record_key(self._params.stage_id, day.day), record.to_json())
         return Staged(record, items)
+
+    def _fewer(self, day: Day) -> list[Part]:
+        """The day's parts, put together where they are many."""
+        if len(day.parts) <= _TOGETHER:
+            return day.parts
+        fewer: list[Part] = []
+        for number, begin in enumerate(range(0, len(day.parts), _TOGETHER)):
+            parts = day.parts[begin : begin + _TOGETHER]
+            form, tables = merged(parts)
+            fewer.append(ItemsFile.write(self._folder / f"{day.day.isoformat()}-{number}.parquet", tables, form))
+            _remove(parts)
+        return fewer
 
     def begun(self, day: date, slices: list[Slice]) -> "DayStage":
         """What is staged of a day that is not whole, where it would be searched by these slices."""
@@ -234,6 +249,12 @@ class _Tally:
             for batch in table.to_batches():
                 self.anomalies.update(lacking_bands(batch.to_struct_array(), moulds))
             yield table
+
+
+def _remove(parts: list[Part]) -> None:
+    for part in parts:
+        if isinstance(part, ItemsFile):
+            part.path.unlink()
 
 
 def clear(store: Store, stage_id: str, days: list[date]) -> None:

@@ -32,6 +32,7 @@ def settings(source: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Slices so small that every day is cut, and that some of a day's fit in memory and the others do not."""
     source.log.clear()
     monkeypatch.setattr("worker.stage._IN_MEMORY", 3)
+    monkeypatch.setattr("worker.stage._TOGETHER", 2)
     for name, items in {"SPLIT_ABOVE": 3, "SPLIT_DAY_ABOVE": 3, "SLICE_ITEMS": 2}.items():
         monkeypatch.setattr(f"worker.source.slices.{name}", items)
     return WorkerSettings(stac_api_url=source.url, temp_dir=tmp_path / "temporary", **QUICK)

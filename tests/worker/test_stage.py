@@ -1,11 +1,13 @@
 """Staged days come back as they were saved, or not at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from staged_days import DAY, generated_items, harvested_day, run_params
@@ -16,10 +18,10 @@ from worker.contract.job import RunParams
 from worker.contract.layout import staged_day_key, staged_day_record_key
 from worker.days import Day
 from worker.items.moulds import Moulds
-from worker.items.parts import Items
+from worker.items.parts import Items, ItemsFile, Part
 from worker.items.types import json_paths
 from worker.source.slices import slices_of
-from worker.stage import Stage, clear
+from worker.stage import Stage, Staged, clear
 
 SOURCE = "http://127.0.0.1/stac"
 
@@ -53,6 +55,12 @@ def _count(day: Day) -> int:
     return sum(table.num_rows for part in day.parts for table in part.opened(Moulds())[1])
 
 
+def _rows(staged: Staged) -> list[dict[str, Any]]:
+    form, tables = staged.items.opened(Moulds())
+    rows: list[dict[str, Any]] = form.cast(pa.concat_tables(tables), form.whole()).to_pylist()
+    return rows
+
+
 def _change_record(store: Store, params: RunParams, **values: Any) -> None:
     key = staged_day_record_key(params.stage_id, DAY)
     store.put(key, orjson.dumps(orjson.loads(store.get(key)) | values))
@@ -83,6 +91,28 @@ def test_a_day_keeps_which_of_its_columns_hold_json(store: Store, params: RunPar
     assert loaded is not None
     forms = [part.items.opened(Moulds())[0] for part in (saved, loaded)]
     assert [json_paths(form.kind) for form in forms] == [["odd"]] * 2
+
+
+def test_a_day_of_many_parts_is_put_together_in_steps(
+    store: Store, params: RunParams, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its items are those of the same day in one step, and of its parts' files none is left."""
+    monkeypatch.setattr("worker.stage._TOGETHER", 3)
+    day = harvested_day(DAY, generated_items(DAY))
+    expected = Stage(store, params, SOURCE, folder()).save(day)
+    place = folder()
+    parts: list[Part] = []
+    for part in day.parts:
+        assert isinstance(part, Items)
+        for row in range(part.table.num_rows):
+            one = Items(part.table.slice(row, 1), part.form)
+            path = place / f"part-{len(parts)}.parquet"
+            parts.append(one if row % 2 else ItemsFile.write(path, [one.table], one.form))
+    assert len(parts) > 9
+    saved = Stage(store, params, SOURCE, place).save(replace(day, parts=parts))
+    assert saved.record.items == expected.record.items
+    assert _rows(saved) == _rows(expected)
+    assert [path.name for path in place.iterdir()] == [saved.items.path.name]
 
 
 def test_a_day_without_items_is_staged_too(store: Store, params: RunParams, folder: Folder) -> None:

@@ -46,8 +46,10 @@ class PatientSession:
         """Why the run gave up, where it did: every other thread only sees that it is `Stopped`."""
         return self._fault
 
-    def patiently(self, once: Callable[[], T]) -> T:
+    def patiently(self, once: Callable[[], T], *, going_on: bool = False) -> T:
         """The result of a request and of reading its answer; again and again while `Complaint` or `Malformed` comes.
+
+        `going_on` is for what a search needs that is under way.
 
         Raises:
             SourceUnavailable: nothing new came from the source for too long.
@@ -56,7 +58,7 @@ class PatientSession:
         """
         failures = 0
         while True:
-            with self._limiter.slot() as started:
+            with self._limiter.slot(going_on=going_on) as started:
                 try:
                     result = once()
                 except (Complaint, Malformed) as complaint:
@@ -65,7 +67,7 @@ class PatientSession:
                     self._limiter.failed(started, self._bearable(getattr(complaint, "retry_after", None)))
                     reason = str(complaint)
                 else:
-                    self._limiter.succeeded()
+                    self._limiter.succeeded(grow=not self.desk.crowded)
                     return result
             failures += 1
             self._watch.complained(reason)

@@ -4,6 +4,8 @@ The limit doubles a round while little is known, grows by about one a round late
 remembers for a while where it fell: it stays below that height, then tries again, and more rarely each time that it
 falls at the same height. What fails although nothing succeeded in between is an outage: it makes the limit fall further,
 but says nothing of what the source bears.
+
+A place goes first to a search that is under way: the fewer are, the less there is in memory and the sooner days are whole.
 """
 
 import threading
@@ -40,48 +42,46 @@ class Limiter:
         self._in_flight = 0
         self._closed_until = 0.0
         self._stopped = False
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._beginning, self._going_on = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._waiting_to_go_on = 0
 
     @property
     def limit(self) -> int:
         return max(1, int(self._limit))
 
     @contextmanager
-    def slot(self) -> Iterator[float]:
+    def slot(self, *, going_on: bool = False) -> Iterator[float]:
         """Wait for a place among the requests in flight; gives the time at which it was had.
+
+        `going_on` is for a request that is not the first of its search.
 
         Raises:
             Stopped: the run ended while waiting.
         """
-        with self._condition:
-            while True:
-                if self._stopped:
-                    raise Stopped
-                closed = self._closed_until - self._clock()
-                if closed <= 0 and self._in_flight < self.limit:
-                    break
-                self._condition.wait(closed if closed > 0 else None)
-            self._in_flight += 1
-            self._condition.notify()  # there may be a place for the next as well
+        with self._lock:
+            self._enter(going_on)
             started = self._clock()
         try:
             yield started
         finally:
-            with self._condition:
+            with self._lock:
                 self._in_flight -= 1
-                self._condition.notify()
+                self._wake()
 
-    def succeeded(self) -> None:
-        """A request was answered well: grow."""
-        with self._condition:
+    def succeeded(self, *, grow: bool = True) -> None:
+        """A request was answered well: grow, unless more requests in flight would bring nothing."""
+        with self._lock:
             self._outage = False
+            if not grow:
+                return
             self._limit += 1 if self._limit < self._threshold else 1 / self._limit
             self._limit = min(self._limit, self._ceiling, self._bound())
-            self._condition.notify()
+            self._wake()
 
     def failed(self, started: float, retry_after: float | None = None) -> None:
         """The source complained about a request that began then: fall, once for all that were in flight together."""
-        with self._condition:
+        with self._lock:
             now = self._clock()
             if retry_after:
                 self._closed_until = max(self._closed_until, now + retry_after)
@@ -96,9 +96,29 @@ class Limiter:
 
     def stop(self) -> None:
         """Let nobody in any more, and wake who waits."""
-        with self._condition:
+        with self._lock:
             self._stopped = True
-            self._condition.notify_all()
+            self._going_on.notify_all()
+            self._beginning.notify_all()
+
+    def _enter(self, going_on: bool) -> None:
+        self._waiting_to_go_on += going_on
+        try:
+            while True:
+                if self._stopped:
+                    raise Stopped
+                closed = self._closed_until - self._clock()
+                first = going_on or not self._waiting_to_go_on
+                if closed <= 0 and first and self._in_flight < self.limit:
+                    break
+                (self._going_on if going_on else self._beginning).wait(closed if closed > 0 else None)
+        finally:
+            self._waiting_to_go_on -= going_on
+        self._in_flight += 1
+        self._wake()  # there may be a place for the next as well
+
+    def _wake(self) -> None:
+        (self._going_on if self._waiting_to_go_on else self._beginning).notify()
 
     def _remember(self, now: float) -> None:
         """Take this for the height that the source bears; while an earlier one holds, that was a little too high.

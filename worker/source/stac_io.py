@@ -74,7 +74,7 @@ class PatientIO(StacApiIO):
                 )
                 return Page.read(body)
 
-            return self._patient.patiently(once)
+            return self._patient.patiently(once, going_on=before is not None)
 
         before: Source | None = None
         source: Source | None = url

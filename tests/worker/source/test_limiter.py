@@ -161,6 +161,32 @@ def test_no_more_are_in_flight_than_the_limit() -> None:
     assert 1 <= most <= 3
 
 
+def test_a_search_under_way_goes_first() -> None:
+    """The first request of a search waits for those of searches that have begun, however long it has waited already."""
+    waiting = {"beginning": threading.Event(), "going on": threading.Event()}
+
+    def clock() -> float:  # who looks at it holds the lock, so nobody gets a place before it waits
+        if (name := threading.current_thread().name) in waiting:
+            waiting[name].set()
+        return 0.0
+
+    limiter = Limiter(1, clock)
+    order: list[str] = []
+
+    def enter(name: str) -> None:
+        with limiter.slot(going_on=name == "going on"):
+            order.append(name)
+
+    threads = [threading.Thread(target=enter, args=(name,), name=name) for name in waiting]
+    with limiter.slot():
+        for thread in threads:
+            thread.start()
+            assert waiting[thread.name].wait(5)
+    for thread in threads:
+        thread.join(5)
+    assert order == ["going on", "beginning"]
+
+
 def test_the_end_of_the_run_wakes_who_waits() -> None:
     """A run that ends leaves no thread waiting for a slot."""
     limiter = Limiter(1)

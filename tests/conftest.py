@@ -21,6 +21,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import HealthCheck, settings
+from lives import Lives, launching
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -74,6 +75,13 @@ def shared_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def lives() -> Iterator[Lives]:
+    """Starts processes of the service that begin at once."""
+    with launching() as lives:
+        yield lives
 
 
 @dataclass(frozen=True)

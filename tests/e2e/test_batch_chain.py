@@ -13,13 +13,14 @@ import httpx
 import pytest
 from batch_account import deploy
 from batch_machine import Machine
+from batch_service import service
+from lives import Lives
 from months import described, finished
 from moto.batch_simple.models import BatchSimpleBackend
 from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
 
 from hls.client import Client, ServiceError
-from hls.processes import server
 from sample.catalog import Catalog
 from sample.server import Running, running
 from worker.contract import compute
@@ -130,8 +131,8 @@ def machine(
         patch.delenv(name, raising=False)
     for name, value in s3_server.environment.items():
         patch.setenv(name, value)
-    for service in ("BATCH", "CLOUDWATCH_LOGS", "IAM"):
-        patch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://{host}:{port}")
+    for name in ("BATCH", "CLOUDWATCH_LOGS", "IAM"):
+        patch.setenv(f"AWS_ENDPOINT_URL_{name}", f"http://{host}:{port}")
     patch.setattr("boto3.DEFAULT_SESSION", None)
     yield machine
     machine.close()
@@ -139,13 +140,15 @@ def machine(
 
 
 @pytest.fixture(scope="module")
-def chain(s3_server: "S3Server", machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+def chain(
+    s3_server: "S3Server", machine: Machine, lives: Lives, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Chain]:
     """The service on Batch, with a job definition made from the contract. Each test has prefixes of its own."""
     folder, bucket = tmp_path_factory.mktemp("chain"), s3_server.make_bucket()
     with running(Catalog.generated(items_per_month=ITEMS, area=AREA)) as source:
         worker = {"STAC_API_URL": source.url, "TEMP_DIR": str(folder / "temporary"), "RETRY_WAIT_MAX": "0.2"}
         deploy(image="worker", environment=s3_server.environment | worker)
-        service = {
+        settings = {
             "HLS_EXECUTOR": "batch",
             "HLS_ARCHIVE": f"s3://{bucket}",
             "HLS_DATA_DIR": str(folder / "service"),
@@ -154,16 +157,14 @@ def chain(s3_server: "S3Server", machine: Machine, tmp_path_factory: pytest.Temp
             "HLS_PROGRESS_SECONDS": "0.1",
             "HLS_REFRESH_SECONDS": "0.2",
         }
-        with (
-            server("api", log=folder / "service.log", environment=service) as url,
-            Client(url) as client,
-            httpx.Client(base_url=url) as http,
-        ):
-            s3, batch = boto3.client("s3"), boto3.client("batch")
-            until(client.ready)
-            yield Chain(client, http, source, machine, bucket, s3, batch)
-            s3.close()
-            batch.close()
+        with service(lives, settings, folder / "service.log") as started:
+            started.start()
+            with Client(started.url()) as client, httpx.Client(base_url=client.url) as http:
+                s3, batch = boto3.client("s3"), boto3.client("batch")
+                until(client.ready)
+                yield Chain(client, http, source, machine, bucket, s3, batch)
+                s3.close()
+                batch.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from lives import Lives
 from randomness import drawn
 from services import Service, service
 
@@ -28,14 +29,14 @@ AT_ONCE = 2
         pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
     ],
 )
-def test_a_cancel_at_a_random_moment(tmp_path: Path, cancels: int) -> None:
+def test_a_cancel_at_a_random_moment(lives: Lives, tmp_path: Path, cancels: int) -> None:
     """Either cancelled and nothing published, or published and the caller was told that the cancel came too late:
     by an event, or at once where the job had ended. Never both, never neither."""
     random = drawn()
     months = [str(month) for month in Month.span(Month(2015, 12), Month(2020, 2))][:cancels]
     with (
         running(Catalog.generated(items_per_month=120)) as source,
-        service(tmp_path, source=source.url, HLS_LOCAL_WORKERS=str(AT_ONCE)) as running_service,
+        service(lives, tmp_path, source=source.url, HLS_LOCAL_WORKERS=str(AT_ONCE)) as running_service,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
         draws = [Random(random.random()) for _ in months]

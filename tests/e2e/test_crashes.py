@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lives import Lives
 from randomness import drawn
 from services import Guard, Service, service
 
@@ -57,7 +58,9 @@ SOAK = [pytest.mark.soak, pytest.mark.timeout(3000)]
         pytest.param(10, 20, True, marks=SOAK, id="machine, often"),
     ],
 )
-def test_a_service_that_is_killed_with_jobs_in_flight(tmp_path: Path, number: int, kills: int, reboot: bool) -> None:
+def test_a_service_that_is_killed_with_jobs_in_flight(
+    lives: Lives, tmp_path: Path, number: int, kills: int, reboot: bool
+) -> None:
     """At random moments, ten jobs at a time when all is run, with its supervisors and workers when the machine goes
     down: after the restart each job ends, none ever has two live workers, none publishes twice, and each is in the
     catalogue with all its items. Those that lost all their attempts with the machine say so, and a retry ends well."""
@@ -67,7 +70,7 @@ def test_a_service_that_is_killed_with_jobs_in_flight(tmp_path: Path, number: in
     with (
         running(catalog) as source,
         Guard(tmp_path / "service" / "archive") as guard,
-        service(tmp_path, source=source.url, HLS_LOCAL_WORKERS="3") as running_service,
+        service(lives, tmp_path, source=source.url, HLS_LOCAL_WORKERS="3") as running_service,
     ):
         jobs = Jobs(running_service, number)
         source.faults.replace([SLOW])

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lives import Lives
 from services import Service, service
 
 from sample.catalog import Catalog
@@ -37,12 +38,15 @@ def _looked_at(service: Service) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
-def test_what_is_no_partition_spoils_nothing(archive: str, tmp_path: Path) -> None:
+def test_what_is_no_partition_spoils_nothing(archive: str, lives: Lives, tmp_path: Path) -> None:
     """A corrupt, an empty and a foreign Parquet file are shown with their reasons, a directory that is no partition is
     passed over with its own, and the partition beside them is served as if they were not there."""
     store = open_store(archive)
     catalog = Catalog.generated(items_per_month=120)
-    with running(catalog) as source, service(tmp_path, source=source.url, HLS_ARCHIVE=archive) as running_service:
+    with (
+        running(catalog) as source,
+        service(lives, tmp_path, source=source.url, HLS_ARCHIVE=archive) as running_service,
+    ):
         job = running_service.submit("202401", collections=[L30], prefix="dataset")
         assert running_service.ended(job)["status"] == "succeeded"
         good = store.get("dataset/year=2024/month=01/data.parquet")

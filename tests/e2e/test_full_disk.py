@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from disks import no_room, small_disk
+from lives import Lives
 from services import live_workers, service
 
 from sample.catalog import Catalog
@@ -22,7 +23,7 @@ from worker.contract.exits import REMEDY, FailureCode
         pytest.param(True, id="the whole service's"),
     ],
 )
-def test_a_full_disk(tmp_path: Path, shared: bool) -> None:
+def test_a_full_disk(lives: Lives, tmp_path: Path, shared: bool) -> None:
     """The worker ends with 74 and the job with STORAGE, also where the database and the record of the run were on that
     disk and had to wait for room; a retry goes on from the finished days."""
     with (
@@ -32,7 +33,7 @@ def test_a_full_disk(tmp_path: Path, shared: bool) -> None:
         folder = disk if shared else tmp_path
         archive = disk / "archive"
         with service(
-            folder, source=source.url, HLS_ARCHIVE=archive.as_uri(), TEMP_DIR=str(tmp_path / "temporary")
+            lives, folder, source=source.url, HLS_ARCHIVE=archive.as_uri(), TEMP_DIR=str(tmp_path / "temporary")
         ) as running_service:
             source.faults.replace(["latency:seconds=0.5"])
             job = running_service.submit("202401", collections=[L30], prefix="dataset")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,59 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from apis import replaying, rustac_serving
+from lives import Lives
 from months import described, harvested
+from services import service
 from stac_items import READERS, comparable
 
 from hls.client import Client, ServiceError
-from hls.processes import server
+from sample.catalog import Catalog
+from sample.server import running
 
-Opener = Callable[[str], AbstractContextManager[Client]]
-Api = Callable[[Path, Path], AbstractContextManager[str]]
+Api = Callable[..., AbstractContextManager[str]]
 
 CMR_STAC = "https://cmr.earthdata.nasa.gov/stac/LPCLOUD"
 MONTHS = ["202105", "202106", "202107", "202108"]
+CURRENT = "202510"
+FILES = ("cmr-stac/items_2021-05_64_L30+S30.json", "derived-current-flavour/items_34_derived.json")
 
 
 @contextmanager
-def sample_serving(items: Path, folder: Path) -> Iterator[str]:
-    with server("sample", "--port", "0", "--file", str(items), log=folder / "sample.log") as url:
-        yield url
+def sample_serving(*files: Path, log: Path) -> Iterator[str]:
+    items = [item for file in files for item in json.loads(file.read_text())["features"]]
+    with running(Catalog.from_items(items), log_file=log) as source:
+        yield source.url
 
 
-@contextmanager
-def rustac(items: Path, folder: Path) -> Iterator[str]:
-    with rustac_serving(items, log=folder / "rustac.log") as url:
-        yield url
+APIS = [pytest.param(sample_serving, id="sample"), pytest.param(rustac_serving, id="rustac", marks=pytest.mark.soak)]
 
 
-APIS = [pytest.param(sample_serving, id="sample"), pytest.param(rustac, id="rustac", marks=pytest.mark.soak)]
+@dataclass(frozen=True)
+class Real:
+    """An API with the real items, and the service that has harvested all their months from it."""
+
+    client: Client
+    source: str
+    items: list[dict[str, Any]]
+    archive: str
+    counts: bool
+    """Whether the API states how many items match."""
+
+
+@pytest.fixture(scope="module", params=APIS)
+def real(
+    request: pytest.FixtureRequest, shared_data: Path, lives: Lives, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Real]:
+    api: Api = request.param
+    folder = tmp_path_factory.mktemp("real")
+    with (
+        api(*(shared_data / file for file in FILES), log=folder / "api.log") as source,
+        service(lives, folder, source=source, HLS_LOCAL_WORKERS="4") as running_service,
+        Client(running_service.url) as client,
+    ):
+        harvested(client, [*MONTHS, CURRENT])
+        archive = (folder / "service/archive").as_uri()
+        yield Real(client, source, served(source), archive, counts=api is sample_serving)
 
 
 def served(url: str) -> list[dict[str, Any]]:
@@ -56,39 +84,30 @@ def served(url: str) -> list[dict[str, Any]]:
     return list(items.values())
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_the_64_real_items(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
+def test_the_64_real_items(real: Real) -> None:
     """Four months of 2021, asked for over HTTP, give the 64 items back to rustac and stac-geoparquet, and the
     statistics equal a brute-force count of what was served."""
-    with (
-        api(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source,
-        open_service(source) as client,
-    ):
-        harvested(client, MONTHS)
-        items = served(source)
-        assert len(items) == 64
-        partitions = [described(client, month, "hls-data") for month in MONTHS]
-        for reader in READERS.values():
-            read = [item for partition in partitions for item in reader(partition["path"])]
-            assert comparable(read) == comparable(items)
-        for partition in partitions:
-            _check_statistics(partition, items)
-            _check_readers(Path(partition["path"]), partition["items"])
-        expected = ("ready", True) if api is sample_serving else ("unknown", None)
-        assert {(partition["state"], partition["complete"]) for partition in partitions} == {expected}
+    items = [item for item in real.items if item["properties"]["datetime"].startswith("2021")]
+    assert len(items) == 64
+    partitions = [described(real.client, month, "hls-data") for month in MONTHS]
+    for reader in READERS.values():
+        read = [item for partition in partitions for item in reader(partition["path"])]
+        assert comparable(read) == comparable(items)
+    for partition in partitions:
+        _check_statistics(partition, items)
+        _check_readers(Path(partition["path"]), partition["items"])
+    expected = ("ready", True) if real.counts else ("unknown", None)
+    assert {(partition["state"], partition["complete"]) for partition in partitions} == {expected}
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_the_34_items_of_the_current_shape(api: Api, shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
+def test_the_34_items_of_the_current_shape(real: Real) -> None:
     """STAC 1.1.0 with the storage extension and `s3_` assets."""
-    file = shared_data / "derived-current-flavour/items_34_derived.json"
-    with api(file, tmp_path) as source, open_service(source) as client:
-        harvested(client, ["202510"])
-        partition = described(client, "202510", "hls-data")
-        for reader in READERS.values():
-            assert comparable(reader(partition["path"])) == comparable(served(source))
-        assert partition["items"] == 34
-        _check_readers(Path(partition["path"]), 34)
+    items = [item for item in real.items if item["properties"]["datetime"].startswith("2025")]
+    partition = described(real.client, CURRENT, "hls-data")
+    for reader in READERS.values():
+        assert comparable(reader(partition["path"])) == comparable(items)
+    assert partition["items"] == len(items) == 34
+    _check_readers(Path(partition["path"]), 34)
 
 
 def _check_statistics(partition: dict[str, Any], items: list[dict[str, Any]]) -> None:
@@ -133,12 +152,16 @@ def _check_readers(path: Path, rows: int) -> None:
         assert checked.returncode == 0, checked.stdout
 
 
-def test_the_replayed_search_pages(shared_data: Path, open_service: Opener) -> None:
+def test_the_replayed_search_pages(shared_data: Path, lives: Lives, tmp_path: Path) -> None:
     """The four pages of a search, with only the host rewritten, give their 12 items."""
     pages = [
         json.loads((shared_data / f"derived-current-flavour/search_page{n}_of_4.json").read_text()) for n in range(1, 5)
     ]
-    with replaying(pages, CMR_STAC) as source, open_service(source) as client:
+    with (
+        replaying(pages, CMR_STAC) as source,
+        service(lives, tmp_path, source=source) as running_service,
+        Client(running_service.url) as client,
+    ):
         harvested(client, ["202510"], collections=["HLSL30_2.0"], bbox=[-93, 46, -92, 47], prefix="replayed")
         partition = described(client, "202510", "replayed")
         served = json.dumps([item for page in pages for item in page["features"]]).replace(CMR_STAC, source)
@@ -147,22 +170,18 @@ def test_the_replayed_search_pages(shared_data: Path, open_service: Opener) -> N
         assert comparable(READERS["rustac"](partition["path"])) == comparable(items)
 
 
-def test_a_second_dataset_on_the_same_prefix(shared_data: Path, tmp_path: Path, open_service: Opener) -> None:
+def test_a_second_dataset_on_the_same_prefix(real: Real, tmp_path: Path) -> None:
     """The service answers 409 and says what to do instead; the worker alone refuses it too, with 64."""
-    with sample_serving(shared_data / "cmr-stac/items_2021-05_64_L30+S30.json", tmp_path) as source:
-        with open_service(source) as client:
-            harvested(client, ["202105"], prefix="mine")
-            with pytest.raises(ServiceError, match="another prefix") as refused:
-                client.submit("202106", prefix="mine", bbox=[-103, 40, -101, 42])
-            assert refused.value.status == 409
-        archive = (tmp_path / "service/archive").as_uri()
-        worker = [sys.executable, "-m", "worker", "--year-month=202106", f"--destination={archive}", "--s3-prefix=mine"]
-        ended = subprocess.run(
-            [*worker, "--bounding-box=-103,40,-101,42"],
-            env={"STAC_API_URL": source, "TEMP_DIR": str(tmp_path / "alone"), "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 64
-        assert re.search("mine is bound to no box .* choose another prefix", ended.stdout)
+    with pytest.raises(ServiceError, match="another prefix") as refused:
+        real.client.submit("202109", prefix="hls-data", bbox=[-103, 40, -101, 42])
+    assert refused.value.status == 409
+    worker = [sys.executable, "-m", "worker", "--year-month=202109", f"--destination={real.archive}"]
+    ended = subprocess.run(
+        [*worker, "--s3-prefix=hls-data", "--bounding-box=-103,40,-101,42"],
+        env={"STAC_API_URL": real.source, "TEMP_DIR": str(tmp_path / "alone"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 64
+    assert re.search("hls-data is bound to no box .* choose another prefix", ended.stdout)

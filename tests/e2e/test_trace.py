@@ -2,32 +2,18 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
+from batch_service import service
+from lives import Lives
 
 KEY = "correct horse battery staple"
 REQUEST = "request-of-mine.1"
 Lines = list[dict[str, Any]]
-
-
-@contextmanager
-def _process(module: str, log: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module], stdout=output, stderr=output, env={**os.environ, **environment}
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 def _lines(log: Path) -> Lines:
@@ -40,18 +26,7 @@ def _lines(log: Path) -> Lines:
     return found
 
 
-def _until_listening(log: Path, process: "subprocess.Popen[bytes]") -> str:
-    deadline = time.monotonic() + 60
-    while True:
-        urls = [line["url"] for line in _lines(log) if "url" in line]
-        if urls:
-            return str(urls[0])
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def test_a_failing_job_is_traced_through_three_logs(tmp_path: Path) -> None:
+def test_a_failing_job_is_traced_through_three_logs(lives: Lives, tmp_path: Path) -> None:
     """Three processes, three logs: each has lines with the job's id and the request's, and the worker's says why."""
     logs = {name: tmp_path / f"{name}.log" for name in ("api", "reconciler")}
     environment = {
@@ -64,10 +39,11 @@ def test_a_failing_job_is_traced_through_three_logs(tmp_path: Path) -> None:
         "TEMP_DIR": os.devnull,  # no directory, so that the worker fails at once and is not tried again
     }
     with ExitStack() as stack:
-        api = stack.enter_context(_process("api", logs["api"], environment))
-        url = _until_listening(logs["api"], api)
-        stack.enter_context(_process("api.reconciler", logs["reconciler"], environment))
-        client = stack.enter_context(httpx.Client(base_url=url, headers={"X-API-Key": KEY}, timeout=30))
+        api = stack.enter_context(service(lives, environment, logs["api"]))
+        reconciler = stack.enter_context(service(lives, environment, logs["reconciler"], "reconcile"))
+        for process in (api, reconciler):
+            process.start()
+        client = stack.enter_context(httpx.Client(base_url=api.url(), headers={"X-API-Key": KEY}, timeout=30))
         job = client.post("/jobs", json={"yearMonth": "202401"}, headers={"X-Request-ID": REQUEST}).json()
         deadline = time.monotonic() + 90
         while (job := client.get(job["links"]["self"]).json())["status"] != "failed":

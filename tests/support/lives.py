@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,10 @@ class Lives:
     def kill(self, pid: int) -> None:
         """As `kill -9`; returns once it is gone."""
         self._ask("kill", pid)
+
+    def end(self, pid: int) -> None:
+        """By SIGTERM; returns once it is gone, and kills it where that takes half a minute."""
+        self._ask("end", pid)
 
     def is_alive(self, pid: int) -> bool:
         return bool(self._ask("is_alive", pid))
@@ -79,12 +84,21 @@ def _launch() -> None:
             os.waitpid(pid, 0)
             running.discard(pid)
 
+    def end(pid: int) -> None:
+        if is_alive(pid):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while is_alive(pid):
+            if time.monotonic() > deadline:
+                kill(pid)
+            time.sleep(0.02)
+
     def is_alive(pid: int) -> bool:
         if pid in running and os.waitpid(pid, os.WNOHANG)[0]:
             running.discard(pid)
         return pid in running
 
-    orders = {order.__name__: order for order in (start, kill, is_alive)}
+    orders = {order.__name__: order for order in (start, kill, end, is_alive)}
     for line in sys.stdin:
         order, *arguments = json.loads(line)
         print(json.dumps(orders[order](*arguments)), flush=True)  # noqa: T201  the answer

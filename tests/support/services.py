@@ -3,25 +3,26 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+from lives import Lives
 
 
 class Service:
     """`python -m api` on a directory of its own, with an archive that may be elsewhere."""
 
-    def __init__(self, folder: Path, *, source: str, **environment: str) -> None:
+    def __init__(self, lives: Lives, folder: Path, *, source: str, **environment: str) -> None:
         self.folder = folder
         self.log = folder / "service.log"
+        self.url = ""
+        self._lives = lives
         self._environment = {
             **os.environ,
             "HLS_DATA_DIR": str(folder / "service"),
@@ -32,45 +33,37 @@ class Service:
             "TEMP_DIR": str(folder / "temporary"),
             **environment,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: int | None = None
         self._http = httpx.Client(timeout=30)
-        self._url = ""
 
     def start(self) -> None:
         """Returns once it is ready."""
-        self._url = ""
-        begin = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "api"], stdout=output, stderr=subprocess.STDOUT, env=self._environment
-            )
+        self.url = ""
+        self.log.touch()
+        begin = self.log.stat().st_size
+        self._process = self._lives.start((), self._environment, self.log)
         deadline = time.monotonic() + 60
         while not self._listens(begin):
-            assert self._process.poll() is None, self.log.read_text()[-3000:]
+            assert self._lives.is_alive(self._process), self.log.read_text()[-3000:]
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.02)
 
     def kill(self, *, with_workers: bool = False) -> None:
         """`kill -9` of the service alone; or of its supervisors and workers too, as when the machine goes down."""
         assert self._process
-        self._process.kill()
-        self._process.wait()
+        self._lives.kill(self._process)
         while with_workers and (left := self._left()):
             for process in left:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
     def stop(self) -> None:
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        if self._process is not None:
+            self._lives.end(self._process)
         self._http.close()
 
     def call(self, method: str, path: str, *, expect: int | None = None, **content: Any) -> Any:
-        reply = self._http.request(method, self._url + path, **content)
+        reply = self._http.request(method, self.url + path, **content)
         assert expect is None or reply.status_code == expect, reply.text
         return reply.json() if expect is not None else reply
 
@@ -100,17 +93,17 @@ class Service:
     def _listens(self, begin: int) -> bool:
         for line in self.log.read_bytes()[begin:].splitlines():
             if line.startswith(b"{") and line.endswith(b"}"):
-                self._url = json.loads(line).get("url", self._url)
+                self.url = json.loads(line).get("url", self.url)
         try:
-            return bool(self._url) and self._http.get(f"{self._url}/readyz").status_code == 200
+            return bool(self.url) and self._http.get(f"{self.url}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
 
 @contextmanager
-def service(folder: Path, *, source: str, **environment: str) -> Iterator[Service]:
+def service(lives: Lives, folder: Path, *, source: str, **environment: str) -> Iterator[Service]:
     """A service that runs until the block ends."""
-    opened = Service(folder, source=source, **environment)
+    opened = Service(lives, folder, source=source, **environment)
     try:
         opened.start()
         yield opened
@@ -118,18 +111,22 @@ def service(folder: Path, *, source: str, **environment: str) -> Iterator[Servic
         opened.stop()
 
 
-def _processes() -> Iterator[tuple[int, list[str]]]:
-    """The processes of this machine and their arguments."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+def _processes(but: Container[str] = ()) -> Iterator[tuple[int, list[str]]]:
+    """The processes of this machine and their arguments, without those whose ids are given."""
+    for name in _process_ids():
+        if name not in but:
             with suppress(OSError):  # ended since it was listed
-                yield int(entry.name), (entry / "cmdline").read_text().split("\0")
+                yield int(name), Path("/proc", name, "cmdline").read_text().split("\0")
 
 
-def live_workers(mark: str) -> dict[int, str]:
+def _process_ids() -> list[str]:
+    return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def live_workers(mark: str, but: Container[str] = ()) -> dict[int, str]:
     """Process ids of the workers of this machine with the mark among their arguments, and their jobs."""
     found = {}
-    for process, arguments in _processes():
+    for process, arguments in _processes(but):
         if arguments[1:3] == ["-m", "worker"] and any(mark in argument for argument in arguments):
             (job,) = [argument.removeprefix("--job-id=") for argument in arguments if argument.startswith("--job-id=")]
             found[process] = job
@@ -158,8 +155,10 @@ class Guard(threading.Thread):
             os.kill(process, signal.SIGKILL)
 
     def run(self) -> None:
+        older = set(_process_ids())  # most of the machine's: no workers of this archive, and not worth the looks
         while not self._over.wait(0.02):
-            workers = Counter(live_workers(str(self._archive)).values())
+            older.intersection_update(_process_ids())  # an id may come again
+            workers = Counter(live_workers(str(self._archive), but=older).values())
             self.doubled |= {job for job, count in workers.items() if count > 1}
             for path in self._archive.glob("*/year=*/month=*/data.parquet"):
                 status = path.stat()

@@ -23,7 +23,6 @@ from benchmarks.filling import MONTHS, fill_active, fill_history, migrated
 from benchmarks.machine import describe, print_description
 from benchmarks.report import Table, medians, write_json
 
-_HISTORY = 2000
 _IDS = 500
 _MOST_PER_SECOND = 3000  # requests to have ready where each may be sent only once
 _BARE, _POST = "bare route, one row", "POST /jobs"
@@ -42,6 +41,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=50, help="at the same time (default: 50)")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
     parser.add_argument("--runs", type=int, default=3, help="of each call, in turn (default: 3)")
+    parser.add_argument("--history", type=int, default=2000, help="ended jobs beside them (default: 2000)")
     parser.add_argument("--items", type=int, default=10_000, help="active jobs of the sweep (default: 10000)")
     parser.add_argument("--only", choices=("all", *KINDS), default="all", help="one database")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
@@ -52,7 +52,7 @@ def main() -> None:
     document |= {"clients": given.clients, "runs": given.runs, "seconds": given.seconds, "databases": {}}
     for kind in KINDS if given.only == "all" else (given.only,):
         with KINDS[kind]() as url:
-            calls = measure(url, clients=given.clients, seconds=given.seconds, runs=given.runs)
+            calls = measure(url, given.history, clients=given.clients, seconds=given.seconds, runs=given.runs)
         _print_calls(kind, given.clients, calls)
         with KINDS[kind]() as url:
             passes = measure_sweep(url, given.items)
@@ -61,10 +61,10 @@ def main() -> None:
     write_json(given.json, document)
 
 
-def measure(database_url: str, *, clients: int, seconds: float, runs: int) -> dict[str, dict[str, float]]:
-    """The medians of each call's figures over the runs; the calls take turns."""
+def measure(database_url: str, history: int, *, clients: int, seconds: float, runs: int) -> dict[str, dict[str, float]]:
+    """The medians of each call's figures over the runs, with so many ended jobs there; the calls take turns."""
     with migrated(database_url) as engine:
-        ids = fill_history(engine, _HISTORY)
+        ids = fill_history(engine, history)
     rows: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, _bare(database_url) as bare, _service(database_url, folder) as port:
         for _ in range(runs):

@@ -18,13 +18,13 @@ FIGURES = {"requests_per_s", "median_ms", "p99_ms"}
 @pytest.mark.parametrize("only", ["sqlite", pytest.param("all", marks=pytest.mark.soak)])
 def test_what_it_measures(only: str, tmp_path: Path) -> None:
     """The four calls and the bare route are measured on each database, each call beside it as ratios, and a sweep's
-    calls, time and memory; all of it goes into the file."""
+    calls, time and memory, which a page of jobs bounds; all of it goes into the file."""
     file = tmp_path / "api.json"
-    options = ["--clients=3", "--seconds=1", "--runs=1", "--items=150", f"--only={only}", f"--json={file}"]
-    command = [sys.executable, "-m", "benchmarks.api", *options]
+    options = ["--clients=3", "--seconds=0.3", "--runs=1", "--history=200", "--items=250"]
+    command = [sys.executable, "-m", "benchmarks.api", *options, f"--only={only}", f"--json={file}"]
     subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     document = json.loads(file.read_text())
-    assert (document["clients"], document["seconds"], document["runs"]) == (3, 1, 1)
+    assert (document["clients"], document["seconds"], document["runs"]) == (3, 0.3, 1)
     assert set(document["databases"]) == ({"sqlite"} if only == "sqlite" else set(KINDS))
     for kind in document["databases"].values():
         calls, ratios = kind["calls"], kind["ratios"]
@@ -35,6 +35,9 @@ def test_what_it_measures(only: str, tmp_path: Path) -> None:
             for figure in FIGURES:
                 assert abs(ratio[figure] / (calls[name][figure] / calls[BARE][figure]) - 1) < 1e-4
         for sweep in kind["sweep"]:
-            assert (sweep["calls"], sweep["jobs"]) == (2, 150)
+            assert (sweep["calls"], sweep["jobs"]) == (3, 250)
             assert sweep["seconds"] > 0
             assert 0 < sweep["rss_before_mib"] <= sweep["rss_peak_mib"]
+        grown = [sweep["rss_peak_mib"] - sweep["rss_before_mib"] for sweep in kind["sweep"]]
+        assert grown[0] < 32
+        assert max(grown[1:]) < 4

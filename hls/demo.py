@@ -22,6 +22,8 @@ MONTH = "202401"
 OTHER_MONTH = "202312"
 CALIFORNIA = [-124.7, 32.5, -114.1, 42.0]
 FOLDER = Path("data/demo")
+_NO_WAITS = {"HLS_RECONCILE_SECONDS": "0.2", "HLS_PROGRESS_SECONDS": "0.5"}
+"""Whoever watches a job that takes seconds should wait for nothing else."""
 _NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
 """For the workers: the source is on this machine, whatever proxy leads to the world."""
 
@@ -62,7 +64,8 @@ def main(*, stay: bool, port: int, items: int) -> int:
     FOLDER.mkdir(parents=True)
     with server("sample", "--port", "0", "--items-per-month", str(items), log=FOLDER / "sample.log") as source:
         console.print(f"A generated HLS catalogue answers as a STAC API at {source}")
-        environment = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": str(port), "STAC_API_URL": source, **_NO_PROXY}
+        settings = {"HLS_DATA_DIR": str(FOLDER), "HLS_PORT": str(port), "STAC_API_URL": source}
+        environment = {**settings, **_NO_WAITS, **_NO_PROXY}
         with server("api", log=FOLDER / "service.log", environment=environment) as service, Client(service) as client:
             console.print(f"The service listens at {service}")
             try:

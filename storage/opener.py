@@ -21,7 +21,7 @@ def open_store(uri: str, *, hurried: bool = False) -> Store:
     if whole and parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         return LocalStore(Path(unquote(parts.path)))
     if whole and parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
-        # boto3 takes a third of a second to import, which a run on local files need not pay.
+        # botocore takes a quarter of a second to import, which a run on local files need not pay.
         from storage.patience import SERVICE, WORKER
         from storage.s3 import S3Store
 

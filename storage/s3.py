@@ -1,17 +1,19 @@
 """A bucket as the store: conditional writes by `If-None-Match` and `If-Match`.
 
-boto3's default credentials are refreshed by botocore; endpoint and region come from the standard AWS settings.
+The default credentials are found and refreshed by botocore; endpoint and region come from the standard AWS settings.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.loaders import Loader, create_loader
+from botocore.session import get_session
 
 from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
 from storage.patience import WORKER, Patience
@@ -185,9 +187,11 @@ class S3Store:
 
 
 def _make_client(patience: Patience) -> "S3Client":
-    """A client of its own session: boto3's shared one may not be used by several threads while it is being made."""
+    """A client of its own session: a shared one may not be used by several threads while it is being made."""
     try:
-        client = boto3.Session().client(
+        session = get_session()
+        session.register_component("data_loader", _descriptions())
+        client = session.create_client(
             "s3",
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 1},
@@ -202,5 +206,12 @@ def _make_client(patience: Patience) -> "S3Client":
         )
     except (BotoCoreError, ValueError) as error:
         raise StorageError(f"the AWS settings make no S3 client: {error}") from error
-    patience.serve(client)
-    return client
+    s3 = cast("S3Client", client)
+    patience.serve(s3)
+    return s3
+
+
+@cache
+def _descriptions() -> Loader:
+    """What botocore knows of S3. Each session would read it anew, which takes most of the time that a client takes."""
+    return create_loader(get_session().get_config_variable("data_path"))

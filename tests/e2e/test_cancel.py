@@ -25,7 +25,7 @@ AT_ONCE = 2
 @pytest.mark.parametrize(
     "cancels",
     [
-        pytest.param(4, marks=pytest.mark.timeout(240)),
+        pytest.param(2, marks=pytest.mark.timeout(240)),
         pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
     ],
 )

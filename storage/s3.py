@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.loaders import Loader, create_loader
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 from storage.base import AlreadyExists, Changed, NotFound, Stat, StorageError
 from storage.patience import WORKER, Patience
@@ -189,9 +189,7 @@ class S3Store:
 def _make_client(patience: Patience) -> "S3Client":
     """A client of its own session: a shared one may not be used by several threads while it is being made."""
     try:
-        session = get_session()
-        session.register_component("data_loader", _descriptions())
-        client = session.create_client(
+        client = open_session().create_client(
             "s3",
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 1},
@@ -211,7 +209,14 @@ def _make_client(patience: Patience) -> "S3Client":
     return s3
 
 
+def open_session() -> Session:
+    """A session of botocore with the standard AWS settings. Raises `BotoCoreError` where they name what is not there."""
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
+    return session
+
+
 @cache
 def _descriptions() -> Loader:
-    """What botocore knows of S3. Each session would read it anew, which takes most of the time that a client takes."""
+    """What botocore knows of AWS. Each session would read it anew, which takes most of the time that a client takes."""
     return create_loader(get_session().get_config_variable("data_path"))

@@ -22,21 +22,22 @@ def parquet_file(uri: str) -> Iterator[pq.ParquetFile]:
 
 
 def bucket_filesystem() -> pyarrow.fs.S3FileSystem:
-    """A file system with the credentials, region and endpoint that boto3 finds now.
+    """A file system with the credentials, region and endpoint that botocore finds now.
 
     Made for each reading: credentials of a role last hours and the service lasts weeks. pyarrow's own search for
-    credentials knows fewer places than boto3's, which the rest of the service uses.
+    credentials knows fewer places than botocore's, which the rest of the service uses.
 
     Raises:
         OSError: there are no credentials, or they could not be fetched.
     """
-    # boto3 takes a third of a second to import, which a service on local files need not pay.
-    import boto3
+    # botocore takes a quarter of a second to import, which a service on local files need not pay.
     from botocore.exceptions import BotoCoreError
 
+    from storage.s3 import open_session
+
     try:
-        session = boto3.Session()
-        client = session.client("s3")
+        session = open_session()
+        client = session.create_client("s3")
         credentials = session.get_credentials()
         if credentials is None:
             raise OSError("no AWS credentials were found")

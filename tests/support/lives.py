@@ -17,6 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from storage.s3 import open_session
+
 _WHAT_A_LIFE_IMPORTS = (
     "alembic.command",
     "api.__main__",
@@ -68,6 +70,7 @@ def launching() -> Iterator[Lives]:
 def _launch() -> None:
     for module in _WHAT_A_LIFE_IMPORTS:
         import_module(module)
+    open_session().create_client("s3", region_name="us-east-1").close()  # so that what botocore knows is read
 
     running: set[int] = set()
 

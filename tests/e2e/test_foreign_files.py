@@ -38,6 +38,7 @@ def _looked_at(service: Service) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("archive", [pytest.param("directory", marks=pytest.mark.soak), "s3"], indirect=True)
 def test_what_is_no_partition_spoils_nothing(archive: str, lives: Lives, tmp_path: Path) -> None:
     """A corrupt, an empty and a foreign Parquet file are shown with their reasons, a directory that is no partition is
     passed over with its own, and the partition beside them is served as if they were not there."""

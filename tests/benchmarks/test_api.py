@@ -15,6 +15,7 @@ CALLS = {"GET /jobs/{id}", "GET /jobs?limit=100", "GET /partitions, 158 months",
 FIGURES = {"requests_per_s", "median_ms", "p99_ms"}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("only", ["sqlite", pytest.param("all", marks=pytest.mark.soak)])
 def test_what_it_measures(only: str, tmp_path: Path) -> None:
     """The four calls and the bare route are measured on each database, each call beside it as ratios, and a sweep's

@@ -19,6 +19,7 @@ from api.executors.capped import CappedLogs
 from api.jobs.routes import router as jobs_router
 from api.middleware import RequestRecord
 from api.parts import assemble
+from api.routing import add_routes
 from api.settings import Settings, load
 from storage import Store
 
@@ -71,7 +72,6 @@ def create_app(
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     errors.install(app)
     docs.install(app)
-    for router in (jobs_router, catalog_router, keys_router, health.router, metrics.router):
-        app.include_router(router)
+    add_routes(app, jobs_router, catalog_router, keys_router, health.router, metrics.router)
     pages.install(app)
     return app

@@ -4,11 +4,11 @@ from fastapi import FastAPI
 
 from api.pages import archive, assets, jobs, problems, session, submit
 from api.pages.logs import Tails
+from api.routing import add_routes
 
 
 def install(app: FastAPI) -> None:
     """Serve the pages, and tell their errors as pages. Call it once the app's own error handlers are there."""
     problems.install(app)
     app.state.tails = Tails(app.state.logs)
-    for part in (archive, jobs, submit, session, assets):
-        app.include_router(part.router)
+    add_routes(app, *(part.router for part in (archive, jobs, submit, session, assets)))

@@ -100,17 +100,9 @@ def _example(client: httpx.Client, operation_id: str, name: str) -> str:
 
 
 def _routes(app: FastAPI) -> list[APIRoute]:
-    found = list(_flattened(app.routes))
+    found = [route for route in app.routes if isinstance(route, APIRoute)]
     assert found
     return found
-
-
-def _flattened(routes: Any) -> Iterator[APIRoute]:
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif inner := getattr(route, "original_router", None):
-            yield from _flattened(inner.routes)
 
 
 def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Every route of an app with the scope that it declares, read from the code."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,19 +17,12 @@ Routes = dict[str, str]
 def scopes(app: FastAPI) -> Routes:
     """`METHOD /path` to scope, `OPEN` or `VISITOR`."""
     found: Routes = {}
-    for route in _flat(app.routes):
+    routes: list[Any] = list(app.routes)
+    for route in routes:
         methods = set(getattr(route, "methods", None) or {"GET"}) - {"HEAD"}
         for method in methods:
             found[f"{method} {route.path}"] = _scope(route)
     return found
-
-
-def _flat(routes: Iterable[Any]) -> Iterator[Any]:
-    for route in routes:
-        if hasattr(route, "original_router"):
-            yield from _flat(route.original_router.routes)
-        else:
-            yield route
 
 
 def _scope(route: Any) -> str:

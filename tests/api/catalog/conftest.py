@@ -17,6 +17,7 @@ from api.catalog.engine import Engine
 from api.catalog.routes import router
 from api.catalog.service import CatalogService
 from api.jobs.models import Job
+from api.routing import add_routes
 from api.settings import Settings
 from storage import Store
 from storage.local import LocalStore
@@ -63,7 +64,7 @@ def client(engine: Database, catalog: CatalogService, settings: Settings, serve:
     app.state.settings = settings
     app.state.access = Access(settings, engine)
     errors.install(app)
-    app.include_router(router)
+    add_routes(app, router)
     return serve(app)
 
 

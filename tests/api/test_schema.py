@@ -20,7 +20,6 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlmodel import Session
 
-from api import db, migrate
 from api.app import create_app
 from api.executors.memory import MemoryExecutor
 from api.jobs import store as jobs
@@ -47,15 +46,11 @@ class World:
 
 
 @pytest.fixture
-def app(settings: Settings, database_url: str, executor: MemoryExecutor) -> FastAPI:
+def app(settings: Settings, migrated_url: str, executor: MemoryExecutor) -> FastAPI:
     """With a key, and without a limit on how often; it reconciles by hand."""
     limits = {"requests_per_minute": 10**9, "wrong_keys_per_minute": 10**9, "max_active_jobs": 10**6}
-    changes = {"api_key": KEY, "database_url": database_url, "reconcile": False, **limits}
-    made = Settings(**settings.model_dump() | changes)
-    engine = db.make_engine(made.database)
-    migrate.upgrade(engine)
-    engine.dispose()
-    return create_app(made, executor=executor)
+    changes = {"api_key": KEY, "database_url": migrated_url, "reconcile": False, **limits}
+    return create_app(Settings(**settings.model_dump() | changes), executor=executor)
 
 
 @pytest.fixture
@@ -114,8 +109,17 @@ def test_every_operation_succeeds(world: World, operations: list[Any]) -> None:
         case.validate_response(response, checks=CHECKS)
 
 
+FULL = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+
 @pytest.mark.parametrize(
-    "count", [300, pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["small", "full"]
+    ("database_url", "count"),
+    [
+        ("postgresql", 300),  # which takes less than SQLite does
+        *(pytest.param(database, 20_000, marks=FULL) for database in ("sqlite", "postgresql")),
+    ],
+    indirect=["database_url"],
+    ids=["postgresql-small", "sqlite-full", "postgresql-full"],
 )
 def test_generated_requests(world: World, operations: list[Any], count: int) -> None:
     """Requests that follow the description and requests that do not, to every operation, with each kind of key."""

@@ -14,7 +14,6 @@ from api.access import service
 from api.access.scopes import Scope
 from api.app import create_app
 from api.executors.memory import MemoryExecutor
-from api.migrate import upgrade
 from api.settings import Settings
 from tests.api.conftest import Serve
 
@@ -24,13 +23,9 @@ MakeKey = Callable[..., str]
 
 
 @pytest.fixture
-def guarded(settings: Settings, database_url: str) -> Settings:
+def guarded(settings: Settings, migrated_url: str) -> Settings:
     """Settings of a service with the static key, on each database, that does not reconcile."""
-    made = settings.model_copy(update={"database_url": database_url, "api_key": SecretStr(STATIC), "reconcile": False})
-    engine = db.make_engine(made.database)
-    upgrade(engine)
-    engine.dispose()
-    return made
+    return settings.model_copy(update={"database_url": migrated_url, "api_key": SecretStr(STATIC), "reconcile": False})
 
 
 @pytest.fixture

@@ -14,17 +14,14 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(
-    database_url: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    migrated_url: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
     """Runs the command; gives its exit code, what it printed, and what it said beside."""
     for name, _, _ in settings_table():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HLS_DATA_DIR", f"{tmp_path}/data")
-    monkeypatch.setenv("HLS_DATABASE_URL", database_url)
+    monkeypatch.setenv("HLS_DATABASE_URL", migrated_url)
     monkeypatch.setattr(logs, "configure", lambda *_: None)  # the handlers of this process are pytest's
-    engine = db.make_engine(Settings().database)
-    migrate.upgrade(engine)
-    engine.dispose()
 
     def ran(*arguments: str) -> tuple[int, str, str]:
         code = main(["keys", *arguments])

@@ -115,11 +115,12 @@ FULL = [pytest.mark.soak, pytest.mark.timeout(3600)]
 @pytest.mark.parametrize(
     ("database_url", "count"),
     [
-        ("postgresql", 300),  # which takes less than SQLite does
+        ("sqlite", 100),
+        ("postgresql", 200),
         *(pytest.param(database, 20_000, marks=FULL) for database in ("sqlite", "postgresql")),
     ],
     indirect=["database_url"],
-    ids=["postgresql-small", "sqlite-full", "postgresql-full"],
+    ids=["sqlite-small", "postgresql-small", "sqlite-full", "postgresql-full"],
 )
 def test_generated_requests(world: World, operations: list[Any], count: int) -> None:
     """Requests that follow the description and requests that do not, to every operation, with each kind of key."""

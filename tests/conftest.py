@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,6 +32,9 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Each session of botocore's reads the services' descriptions anew, a tenth of a second for S3; these make hundreds.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 gc.disable()
 

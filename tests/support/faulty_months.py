@@ -1,5 +1,6 @@
 """A generated month behind a source that misbehaves on order, and what must come of it all the same."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 from harvesting import Archive, digests, same_rows
+from watched_store import WatchedStore
 
 from sample.catalog import Catalog
 from sample.server import Running, running
+from storage import StorageError, open_store
 from worker.contract.collections import S30
 from worker.contract.exits import ExitCode
 from worker.contract.result import RunResult
@@ -60,11 +63,13 @@ def now_and_then(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Month:
-    """A served month: its source, its items by digest, and the partition that a source without faults gives."""
+    """A served month: its source, its items by digest, and the partition that a source without faults gives, with its
+    staged days."""
 
     source: Running
     items: dict[str, str]
     partition: Path
+    staged: Path
 
 
 @contextmanager
@@ -73,9 +78,21 @@ def served(catalog: Catalog, folder: Path) -> Iterator[Month]:
     archive = Archive(folder)
     items = digests(catalog.month(MONTH))
     with running(catalog) as source:
-        archive.harvest(source.url, MONTH)
+        archive.harvest(source.url, MONTH, job_id="whole", on=WatchedStore(open_store(folder.as_uri()), before=_keep))
         assert archive.digests(MONTH) == items
-        yield Month(source, items, archive.path(MONTH))
+        yield Month(source, items, archive.path(MONTH), folder / "_jobs/whole/days")
+
+
+def _keep(_number: int, name: str, _key: str) -> None:
+    if name == "delete":
+        raise StorageError("staged days are wanted still")
+
+
+def stage_other_days(month: Month, archive: Archive) -> str:
+    """Leave `DAY` alone to be harvested, as an attempt does that was stopped by it. Returns the stage id."""
+    others = shutil.ignore_patterns(f"{DAY}.*")
+    shutil.copytree(month.staged, archive.folder / "_jobs/other-days/days", ignore=others)
+    return "other-days"
 
 
 def last_items(month: Month) -> tuple[str, str]:
@@ -97,34 +114,48 @@ def misbehaving(month: Month, *faults: str) -> Iterator[None]:
         month.source.faults.replace([])
 
 
-def harvested(month: Month, archive: Archive, faults: Sequence[str], **settings: object) -> RunResult:
+def harvested(
+    month: Month, archive: Archive, faults: Sequence[str], *, stage_id: str = "fresh", **settings: object
+) -> RunResult:
     """Harvest the month from a source with these faults, each of which has happened in the end."""
     with misbehaving(month, *faults):
-        result = archive.harvest(month.source.url, MONTH, settings=IMPATIENT | settings)
+        result = archive.harvest(month.source.url, MONTH, settings=IMPATIENT | settings, stage_id=stage_id)
     happened = {kind for record in month.source.log.records for kind in record.faults}
     assert happened == {text.partition(":")[0] for text in faults}
     assert (result.items, result.complete) == (result.matched, True)
     return result
 
 
-def check_whole(month: Month, archive: Archive, faults: Sequence[str], **settings: object) -> None:
+def check_whole(
+    month: Month, archive: Archive, faults: Sequence[str], *, stage_id: str = "fresh", **settings: object
+) -> None:
     """Everything is there, once, as it was served."""
-    result = harvested(month, archive, faults, **settings)
+    result = harvested(month, archive, faults, stage_id=stage_id, **settings)
     assert result.items == len(month.items)
     assert result.anomalies == {}
     assert same_rows(archive.path(MONTH), month.partition)
 
 
-def check_refused(month: Month, archive: Archive, fault: str, code: ExitCode, message: str, **settings: Any) -> float:
+def check_refused(
+    month: Month,
+    archive: Archive,
+    fault: str,
+    code: ExitCode,
+    message: str,
+    *,
+    stage_id: str = "fresh",
+    **settings: Any,
+) -> float:
     """The run ends with that code and message, leaves no thread behind and the old partition as it was. Returns how
-    many seconds before its end the source had last given a right answer."""
+    many seconds before its end the source had last given a right page, or the run had begun."""
     old = archive.path(MONTH)
     old.parent.mkdir(parents=True)
     old.write_bytes(b"what was published before")
     threads = threading.enumerate()
     with misbehaving(month, fault):
+        begun = time.time()
         with pytest.raises(RunError, match=message) as ended:
-            archive.harvest(month.source.url, MONTH, settings=settings)
+            archive.harvest(month.source.url, MONTH, settings=settings, stage_id=stage_id)
         over = time.time()
     assert ended.value.exit_code == code
     left = [thread for thread in threading.enumerate() if thread not in threads and not thread.daemon]
@@ -132,5 +163,5 @@ def check_refused(month: Month, archive: Archive, fault: str, code: ExitCode, me
         thread.join(5)
     assert not [thread for thread in left if thread.is_alive()]
     assert old.read_bytes() == b"what was published before"
-    well = [record for record in month.source.log.records if record.status == 200 and not record.faults]
-    return over - max(record.time + (record.seconds or 0) for record in well)
+    well = [record for record in month.source.log.searches() if record.status == 200 and not record.faults]
+    return over - max([begun, *(record.time + (record.seconds or 0) for record in well)])

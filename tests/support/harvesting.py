@@ -30,13 +30,14 @@ class Archive:
     folder: Path
 
     def run(self, url: str, year_month: str, *, settings: dict[str, Any] | None = None, **params: Any) -> Run:
-        """A run of a job of its own, unless `job_id` says otherwise; `settings` over `QUICK`."""
+        """A run of a job of its own, unless `job_id` says otherwise; `settings` over `QUICK`, `on` a store that watches."""
+        store = params.pop("on", None) or open_store(self.folder.as_uri())
         number = len(list(self.folder.glob("_jobs/*")))
         given: dict[str, Any] = {"job_id": f"job-{number}", "parallel": True, "prefix": "hls-data"} | params
         return Run(
             RunParams(year_month=year_month, destination=self.folder.as_uri(), **given),
             WorkerSettings(stac_api_url=url, temp_dir=self.folder / "temporary", **{**QUICK, **(settings or {})}),
-            open_store(self.folder.as_uri()),
+            store,
             given["job_id"],
         )
 

@@ -23,6 +23,7 @@ from faulty_months import (
     misbehaving,
     now_and_then,
     served,
+    stage_other_days,
 )
 from harvesting import Archive
 from staged_days import run_params
@@ -53,7 +54,8 @@ def archive(tmp_path: Path) -> Archive:
 def test_what_passes_leaves_no_trace(kinds: list[str], small: Month, archive: Archive) -> None:
     """Each misbehaviour, some times in searches of the day that has items."""
     when = {"at": "1+4+5"} if len(kinds) == 1 else {"times": 2}
-    check_whole(small, archive, [fault(kind, day=DAY, **when) for kind in kinds])
+    faults = [fault(kind, day=DAY, **when) for kind in kinds]
+    check_whole(small, archive, faults, stage_id=stage_other_days(small, archive))
 
 
 def test_everything_at_once(small: Month, archive: Archive) -> None:
@@ -77,7 +79,7 @@ def test_what_comes_or_goes_during_the_harvest(kind: str, small: Month, archive:
     holds what the source has in the end."""
     name = next(name for name in small.items if "HLS.S30" in name)
     with misbehaving(small, f"{kind}:id={name},day={DAY},collection=HLSS30_2.0,page=2"):
-        result = archive.harvest(small.source.url, MONTH)
+        result = archive.harvest(small.source.url, MONTH, stage_id=stage_other_days(small, archive))
     expected = {key: value for key, value in small.items.items() if kind == "ingest" or key != name}
     assert result.complete
     assert archive.digests(MONTH) == expected
@@ -86,7 +88,7 @@ def test_what_comes_or_goes_during_the_harvest(kind: str, small: Month, archive:
 def test_bands_that_stay_away(small: Month, archive: Archive) -> None:
     """Items that lack bands for good are read three times, then kept as they are and counted."""
     with misbehaving(small, f"no-bands:day={DAY},collection=HLSL30_2.0,at=1,count=2,bands=2,lasting=true"):
-        result = archive.harvest(small.source.url, MONTH)
+        result = archive.harvest(small.source.url, MONTH, stage_id=stage_other_days(small, archive))
     assert result.anomalies == {"HLSL30_2.0 without B01,B02": 2}
     assert result.complete
     readings = [record.spoilt for record in small.source.log.records if record.spoilt]
@@ -160,10 +162,12 @@ def test_what_never_passes_ends_the_run(
     kind: str, code: ExitCode, message: str, small: Month, archive: Archive
 ) -> None:
     """The run ends in time with the right code, names the slice and the cause, leaves no thread behind and the old
-    partition as it was."""
+    partition as it was. Where all requests meet it, three days are under way."""
     settings: dict[str, Any] = {"no_progress_timeout": PATIENCE} if code == UNAVAILABLE else {}
     if kind.startswith(("hang", "drip")):
         settings |= IMPATIENT
+    if DAY in kind:
+        settings["stage_id"] = stage_other_days(small, archive)
     silent = check_refused(small, archive, kind, code, message, **settings)
     if code == INCOMPLETE:
         asked = small.source.log.searches(collections=S30)

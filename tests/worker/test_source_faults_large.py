@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faulty_months import (
@@ -27,7 +28,7 @@ from worker.contract.exits import ExitCode
 
 pytestmark = pytest.mark.soak
 
-PATIENT = {"request_timeout": 2, "no_progress_timeout": 120}
+PATIENT: dict[str, Any] = {"request_timeout": 2, "no_progress_timeout": 120}
 """Patience is sixty time-outs, as by default."""
 
 

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from sample.catalog import Catalog
 from storage import Store, open_store
 from tests.worker.publishing import Attempt, Make
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """Some five granules a day, drawn once for all who serve them."""
+    return Catalog.generated(items_per_month=150)
 
 
 @pytest.fixture

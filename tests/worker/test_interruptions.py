@@ -14,7 +14,6 @@ from staged_days import run_params
 from workers import LINES, published, worker
 
 from sample.catalog import Catalog
-from sample.faults import Faults
 from sample.server import Running, running
 from storage import Store, open_store
 from worker.contract.collections import L30
@@ -24,13 +23,14 @@ from worker.contract.job import RunParams
 from worker.contract.layout import decision_key, partition_key, result_key, staged_day_record_key
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
+FULL = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 Attempt = Callable[[RunParams, signal.Signals | None, Random], int]
 
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[Running]:
-    with running(Catalog.generated(items_per_month=150), Faults()) as server:
+def source(catalog: Catalog) -> Iterator[Running]:
+    with running(catalog) as server:
         yield server
 
 
@@ -80,10 +80,21 @@ def _next(store: Store, params: RunParams, random: Random) -> RunParams:
     return params.model_copy(update={"job_id": f"{params.job_id}-"})
 
 
+# A stop is the worker's own business, wherever the archive is; what a kill leaves behind is the archive's too.
 @pytest.mark.parametrize(
-    "share", [pytest.param(0.1), pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+    ("archive", "number", "share"),
+    [
+        pytest.param("directory", KILL, 0.1, id="directory-kill-small"),
+        pytest.param("s3", KILL, 0.1, id="s3-kill-small"),
+        pytest.param("directory", TERM, 0.1, id="directory-term-small"),
+        *(
+            pytest.param(archive, number, 1, marks=FULL, id=f"{archive}-{number.name[3:].lower()}-full")
+            for archive in ("directory", "s3")
+            for number in (KILL, TERM)
+        ),
+    ],
+    indirect=["archive"],
 )
-@pytest.mark.parametrize("number", [KILL, TERM])
 def test_interrupted_and_tried_again(
     archive: str,
     source: Running,
@@ -145,7 +156,7 @@ def test_a_stop_does_not_wait_for_a_source_that_is_silent(source: Running, tmp_p
 def test_a_signal_that_comes_while_the_worker_starts(source: Running, tmp_path: Path) -> None:
     """It is kept until there is a run that can end as it should; the half second of imports is no hole."""
     params = run_params((tmp_path / "archive").as_uri(), collections=[L30], prefix="month")
-    for moment in (0.1, 0.25, 0.4):
+    for moment in (0.1, 0.3):
         with worker(params, source=source.url, temp_dir=tmp_path / "temporary") as process:
             status = Path(f"/proc/{process.process.pid}/status")
             while "SigBlk:\t0000000000004002" not in status.read_text():

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -31,12 +31,15 @@ from worker.contract.job import RunParams
 from worker.contract.layout import dataset_key, decision_key, partition_key, result_key
 from worker.contract.result import PROVENANCE_KEY, Provenance, RunResult
 
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
+
 HARVESTER = Path(__file__).parent / "harvester.py"
 
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[Running]:
-    with running(Catalog.generated(items_per_month=150)) as server:
+def source(catalog: Catalog) -> Iterator[Running]:
+    with running(catalog) as server:
         yield server
 
 
@@ -60,16 +63,21 @@ class Harvester:
         return self._process.stdout.readline().strip()
 
 
-@pytest.fixture
-def harvesters(archive: str, source: Running, tmp_path: Path) -> Iterator[list[Harvester]]:
-    environment = {**os.environ, "STAC_API_URL": source.url, "TEMP_DIR": str(tmp_path / "temporary")}
+@pytest.fixture(scope="module")
+def harvesters(
+    source: Running, s3_server: "S3Server", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Harvester]]:
+    """Two of them, for archives of both kinds."""
+    folder = tmp_path_factory.mktemp("harvesters")
+    settings = {"STAC_API_URL": source.url, "TEMP_DIR": str(folder / "temporary")}
+    environment = {**os.environ, **s3_server.environment, **settings}
     with ExitStack() as stack:
         processes = [
             subprocess.Popen(
                 [sys.executable, str(HARVESTER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=stack.enter_context((tmp_path / f"harvester-{number}.log").open("w")),
+                stderr=stack.enter_context((folder / f"harvester-{number}.log").open("w")),
                 text=True,
                 env=environment,
             )
@@ -89,16 +97,16 @@ class Reader(threading.Thread):
     """Reads the partition in a loop, as a scientist's tool does, and keeps what it saw; a look may come to nothing where
     the file was replaced meanwhile."""
 
-    def __init__(self, read: Callable[[], Look | None]) -> None:
+    def __init__(self, read: Callable[[], Look | None], every: float) -> None:
         super().__init__(name="reader", daemon=True)
-        self._read = read
+        self._read, self._every = read, every
         self.over = threading.Event()
         self.seen: dict[str | None, set[frozenset[str]]] = {}
         self.fault: Exception | None = None
 
     def run(self) -> None:
         try:
-            while not self.over.wait(0.05):
+            while not self.over.wait(self._every):
                 if (look := self._read()) is not None:
                     job, ids = look
                     self.seen.setdefault(job, set()).add(frozenset(ids))
@@ -142,13 +150,14 @@ def _unless_replaced(store: Store, key: str, look: Callable[[], Look]) -> Look |
     return seen if store.head(key) == before else None
 
 
-def _readers(store: Store, key: str) -> list[Reader]:
+def _readers(store: Store, key: str, every: float) -> list[Reader]:
     if store.uri.startswith("s3://"):
         whole = lambda: _by_arrow(pa.BufferReader(store.get(key)))  # noqa: E731  named for the readers below
-        return [Reader(whole), Reader(partial(_unless_replaced, store, key, partial(_by_ranges, store, key)))]
+        by_ranges = partial(_unless_replaced, store, key, partial(_by_ranges, store, key))
+        return [Reader(whole, every), Reader(by_ranges, every)]
     path = store.locate(key)
     by_duckdb = partial(_unless_replaced, store, key, partial(_by_duckdb, path))  # it opens the path several times
-    return [Reader(partial(_by_arrow, path)), Reader(by_duckdb)]
+    return [Reader(partial(_by_arrow, path), every), Reader(by_duckdb, every)]
 
 
 def _month(source: Running) -> frozenset[str]:
@@ -159,10 +168,12 @@ def _month(source: Running) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(
-    "rounds", [pytest.param(2), pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+    ("rounds", "every"),
+    [pytest.param(2, 0.2), pytest.param(50, 0.05, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+    ids=["small", "full"],
 )
 def test_two_workers_for_one_partition(
-    archive: str, source: Running, harvesters: list[Harvester], tmp_path: Path, rounds: int
+    archive: str, source: Running, harvesters: list[Harvester], tmp_path: Path, rounds: int, every: float
 ) -> None:
     """Told at the same time, one publishes and the other ends with 67, again and again, and each time the source has
     other items; readers that scan the partition meanwhile never fail and see only what a winner published, whole."""
@@ -170,7 +181,7 @@ def test_two_workers_for_one_partition(
     old = run_params(archive, job_id="old", prefix="month")
     key = partition_key(old.prefix, old.month)
     store.upload(key, partition_file(tmp_path / "old.parquet", provenance_of(old, items=1)))
-    readers = _readers(store, key)
+    readers = _readers(store, key, every)
     months: dict[str | None, frozenset[str]] = {"old": frozenset("0")}
     wishes = {"collections": [L30], "prefix": "month", "allow_shrink": True}
     for reader in readers:

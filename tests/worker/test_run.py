@@ -26,12 +26,10 @@ from worker.errors import Incomplete, Interrupted
 from worker.run import Run
 from worker.settings import WorkerSettings
 
-ITEMS = 150
-
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[Running]:
-    with running(Catalog.generated(items_per_month=ITEMS)) as server:
+def source(catalog: Catalog) -> Iterator[Running]:
+    with running(catalog) as server:
         yield server
 
 

@@ -34,8 +34,8 @@ _PR_CAPBSET_DROP, _CAPABILITIES = 24, (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_S
 
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[Running]:
-    with running(Catalog.generated(items_per_month=150)) as server:
+def source(catalog: Catalog) -> Iterator[Running]:
+    with running(catalog) as server:
         yield server
 
 
@@ -124,9 +124,7 @@ def test_a_read_only_directory(source: Running, tmp_path: Path, which: str) -> N
     assert list(closed.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_PROFILE", "nothing")]
-)
+@pytest.mark.parametrize(("name", "value"), [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_PROFILE", "nothing")])
 def test_credentials_that_are_wrong(s3_root: str, source: Running, tmp_path: Path, name: str, value: str) -> None:
     """74 before a single search, with the storage's own word; the remedy names credentials."""
     source.log.clear()
@@ -134,7 +132,7 @@ def test_credentials_that_are_wrong(s3_root: str, source: Running, tmp_path: Pat
         _params(s3_root), source=source.url, temp_dir=tmp_path / "temporary", environment={name: value}
     ) as process:
         assert process.wait() == ExitCode.STORAGE
-    assert any(word in process.message for word in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "403", "nothing"))
+    assert any(word in process.message for word in ("SignatureDoesNotMatch", "403", "nothing"))
     assert source.log.searches() == []
 
 
@@ -148,22 +146,18 @@ def test_credentials_that_may_only_read(s3_root: str, s3_server: "S3Server", sou
 
 
 CREDENTIALS = """
-import datetime, json, pathlib, sys
-over = pathlib.Path(sys.argv[1]).exists()
-until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=901)  # botocore renews 900 s before
-print(json.dumps({
-    "Version": 1, "AccessKeyId": "nobody" if over else "test-key", "SecretAccessKey": "test-secret",
-    "Expiration": until.isoformat(),
-}))
+test -e "$1" && key=nobody || key=test-key
+until=$(date -u -d "+901 seconds" +%FT%TZ)  # botocore renews 900 s before
+printf '{"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "test-secret", "Expiration": "%s"}' $key $until
 """
-"""A program from which botocore fetches credentials that last a second, good ones until the file is there."""
+"""A script from which botocore fetches credentials that last a second, good ones until the file is there."""
 
 
 def test_credentials_that_expire(s3_root: str, source: Running, tmp_path: Path) -> None:
     """Renewed while they can be; after that 74, and with good ones again the finished days are used."""
-    program, over, config = tmp_path / "credentials.py", tmp_path / "over", tmp_path / "config"
+    program, over, config = tmp_path / "credentials", tmp_path / "over", tmp_path / "config"
     program.write_text(CREDENTIALS)
-    config.write_text(f"[default]\ncredential_process = {sys.executable} {program} {over}\n")
+    config.write_text(f"[default]\ncredential_process = sh {program} {over}\n")
     environment = {"AWS_CONFIG_FILE": str(config), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     params, store = _params(s3_root), open_store(s3_root)
     source.faults.replace(["latency:seconds=0.3"])

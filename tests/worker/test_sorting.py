@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from staged_days import generated_items, harvested_day
 
@@ -33,15 +33,21 @@ def small() -> Iterator[None]:
         yield
 
 
-@given(st.lists(st.integers(0, 6), min_size=ALL.num_rows, max_size=ALL.num_rows), st.sets(st.integers(0, 59)))
-def test_whatever_lies_in_which_part(part_of: list[int], twice: set[int]) -> None:
+@pytest.mark.parametrize("examples", [30, pytest.param(1000, marks=pytest.mark.soak)])
+def test_whatever_lies_in_which_part(examples: int) -> None:
     """All items come in order; one that lies in two parts comes twice in the same piece, where it can be told."""
-    parts = [[row for row, part in enumerate(part_of) if part == number] for number in range(7)]
-    parts.append(sorted(twice))
-    pieces = _merged(parts)
-    ids = ALL.column("id").to_pylist()
-    assert [name for piece in pieces for name in piece] == sorted(ids + [ids[row] for row in twice])
-    assert all(piece[-1] < following[0] for piece, following in pairwise(pieces))
+
+    @settings(max_examples=examples)
+    @given(st.lists(st.integers(0, 6), min_size=ALL.num_rows, max_size=ALL.num_rows), st.sets(st.integers(0, 59)))
+    def comes_in_order(part_of: list[int], twice: set[int]) -> None:
+        parts = [[row for row, part in enumerate(part_of) if part == number] for number in range(7)]
+        parts.append(sorted(twice))
+        pieces = _merged(parts)
+        ids = ALL.column("id").to_pylist()
+        assert [name for piece in pieces for name in piece] == sorted(ids + [ids[row] for row in twice])
+        assert all(piece[-1] < following[0] for piece, following in pairwise(pieces))
+
+    comes_in_order()
 
 
 def test_parts_that_lie_side_by_side_or_follow_each_other() -> None:

@@ -23,7 +23,7 @@ from worker.source.found import Counting, Doubts, Found
 from worker.source.http import PatientSession
 from worker.source.limiter import START, Limiter
 from worker.source.page import Page
-from worker.source.slices import SPLIT_DAY_ABOVE, slices_of
+from worker.source.slices import slices_of
 from worker.source.stac_io import Doubtful, PatientIO
 from worker.source.watch import Watch
 
@@ -103,13 +103,15 @@ def test_a_source_that_bears_little(source: Running, archive: Archive) -> None:
     assert 0 < len(refused) < len(source.log.searches()) / 5
 
 
-def test_a_large_day_is_cut_into_slices(archive: Archive) -> None:
+def test_a_large_day_is_cut_into_slices(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many items are searched side by side in parts of the day, without gap or double."""
-    catalog = Catalog.generated(items_per_month=62_000, seed=3, until=date(2024, 1, 1))
+    for name, items in {"SPLIT_ABOVE": 200, "SPLIT_DAY_ABOVE": 60, "SLICE_ITEMS": 75}.items():
+        monkeypatch.setattr(f"worker.source.slices.{name}", items)
+    catalog = Catalog.generated(items_per_month=12_400, seed=3, until=date(2024, 1, 1))
     with running(catalog) as large:
         result = archive.harvest(large.url, MONTH, collections=["HLSS30_2.0"])
         intervals = {record.parameters["datetime"] for record in large.log.searches()}
-    assert result.items > SPLIT_DAY_ABOVE
+    assert result.items > 225
     assert archive.digests(MONTH) == digests(item for item in catalog.month(MONTH) if "S30" in item["collection"])
     parts = sorted(interval.split("/") for interval in intervals if interval.startswith("2024-01-01"))
     whole, *parts = sorted(parts, key=lambda part: (part[0], -len(intervals), part[1] != "2024-01-02T00:00:00Z"))

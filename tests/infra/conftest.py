@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,11 +29,14 @@ CLEAN_MACHINE = {
 }
 """The environment of a process that finds no Node.js and no way out."""
 
+FILED = {"vpcCidr": "10.9.0.0/16", "tasks": "3"}
+"""What the `cdk.json` of the variant `filed` says."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whichever test of this folder comes first waits for the templates."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/infra/"):
             item.add_marker(pytest.mark.timeout(300))
 
 
@@ -103,11 +107,14 @@ def variants(tmp_path_factory: pytest.TempPathFactory, clean_machine: dict[str, 
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
+            filed = Path(f"{folder}.made") / "filed"
+            filed.mkdir(parents=True)
+            (filed / "cdk.json").write_text(json.dumps({"app": "unused", "context": FILED}))
             script = Path(__file__).with_name("variants.py")
             done = subprocess.run(
                 [sys.executable, str(script), f"{folder}.made"],
                 env=clean_machine | {"HOME": str(base)},
-                cwd=base,
+                cwd=filed,
                 capture_output=True,
                 text=True,
             )
@@ -121,23 +128,30 @@ def default(variants: Mapping[str, Variant]) -> Variant:
     return variants["default"]
 
 
-@pytest.fixture
-def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty moto server on 127.0.0.1, to which the standard AWS settings lead."""
+@pytest.fixture(scope="module")
+def moto_server() -> Iterator[str]:
+    """A moto server on 127.0.0.1."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The server, empty, to which the standard AWS settings lead."""
     for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": moto_server,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
-    yield f"http://{host}:{port}"
-    server.stop()
+    urllib.request.urlopen(f"{moto_server}/moto-api/reset", data=b"").close()  # noqa: S310  our own server
+    return moto_server

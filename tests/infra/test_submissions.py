@@ -2,16 +2,12 @@
 
 import re
 import shlex
-import urllib.request
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
 from cloud_template import register_definition
-from moto.batch.models import Job, batch_backends
-from moto.batch_simple.models import BatchSimpleBackend
-from moto.core.config import default_user_config
 
 from api.executors.batch import BatchExecutor
 from tests.infra.conftest import REPOSITORY, Variant
@@ -20,6 +16,8 @@ from worker.contract.bbox import BBox
 from worker.contract.job import RunParams
 
 if TYPE_CHECKING:
+    from moto.batch.models import Job
+    from moto.batch_simple.models import BatchSimpleBackend
     from mypy_boto3_batch import BatchClient
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -33,12 +31,14 @@ CALIFORNIA = BBox(-124.7, 32.5, -114.1, 42.0)
 def batch(moto: str, default: Variant, monkeypatch: pytest.MonkeyPatch) -> "Iterator[BatchClient]":
     """Batch with the template's job definition and queue. Its jobs wait, for nothing runs them."""
 
-    def wait(backend: BatchSimpleBackend, include_start_attempt: bool, job: Job) -> None:
+    from moto.batch_simple.models import BatchSimpleBackend  # slow, and not for whoever only collects tests
+    from moto.core.config import default_user_config
+
+    def wait(backend: "BatchSimpleBackend", include_start_attempt: bool, job: "Job") -> None:
         backend.backend._jobs[job.job_id] = job
 
     monkeypatch.setitem(default_user_config, "batch", {"use_docker": False})
     monkeypatch.setattr(BatchSimpleBackend, "_mark_job_as_finished", wait)
-    urllib.request.urlopen(f"{moto}/moto-api/reset", data=b"").close()  # noqa: S310  our own server
     client, iam = boto3.client("batch"), boto3.client("iam")
     role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument='{"Statement": []}')["Role"]["Arn"]
     machines = client.create_compute_environment(computeEnvironmentName="machines", type="UNMANAGED", serviceRole=role)
@@ -57,6 +57,8 @@ def batch(moto: str, default: Variant, monkeypatch: pytest.MonkeyPatch) -> "Iter
 
 def told(ref: str) -> RunParams:
     """What the job's container is told, as the worker reads it."""
+    from moto.batch.models import batch_backends
+
     job = batch_backends[ACCOUNT][REGION]._jobs[ref]
     command = job._add_parameters_to_command(job._get_container_property("command", []))
     return RunParams.from_argv(command, fallback_job_id="from-batch")

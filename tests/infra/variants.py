@@ -1,5 +1,7 @@
-"""Synthesises the app in several variants into one folder each: `python variants.py FOLDER`. A process of its own."""
+"""Synthesises the app in several variants into one folder each, and in the working directory what its `cdk.json` says:
+`python variants.py FOLDER`. A process of its own."""
 
+import runpy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +65,9 @@ VARIANTS = {
 
 
 def main(folder: Path) -> None:
+    # What `make synth` runs, with the `cdk.json` of the working directory. Here and not in a process of its own, because
+    # that of the constructs takes longer to start than a synthesis.
+    runpy.run_module("infra", run_name="__main__")
     for name, variant in VARIANTS.items():
         with mock.patch.object(compute, "MEMORY_MIB", variant.memory):
             app = make_app(str(folder / name), variant.context)

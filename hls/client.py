@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 ENDED = frozenset(("succeeded", "failed", "cancelled"))
 _PAGE = 100
+_SHORTEST_PAUSE = 0.1
 _AWAY = frozenset((429, 502, 503, 504))
 
 __all__ = ["ENDED", "Client", "ServiceError"]
@@ -48,7 +49,11 @@ class Client:
         self.url = url.rstrip("/")
         # A proxy, which the environment may name, knows nothing of this machine's own ports.
         is_here = _is_loopback(_host(self.url))
-        self._http = httpx.Client(base_url=self.url, headers=_headers(key), timeout=timeout, trust_env=not is_here)
+        # Nor is there a certificate to check where nothing is encrypted: to read the trusted ones takes longer than a call.
+        checks = not (is_here and self.url.startswith("http:"))
+        self._http = httpx.Client(
+            base_url=self.url, headers=_headers(key), timeout=timeout, trust_env=not is_here, verify=checks
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -114,11 +119,13 @@ class Client:
     def log_lines(
         self, job_id: str, *, follow: bool = False, every: float = 1, patience: float = 0
     ) -> Iterator[LogLineOut]:
-        """The lines of the job's log; with `follow` until the job has ended, waiting `every` seconds between looks.
+        """The lines of the job's log; with `follow` until the job has ended, waiting `every` seconds between looks, and
+        less at first.
 
         A service that is away for less than `patience` seconds is waited for.
         """
         token, seen = None, 0
+        pauses = _pauses(every)
         while True:
             is_over = not follow or _patiently(self.job, job_id, every=every, patience=patience)["status"] in ENDED
             while True:
@@ -131,7 +138,7 @@ class Client:
                 token, seen = page["nextToken"], 0
             if is_over:
                 return
-            time.sleep(every)
+            time.sleep(next(pauses))
 
     def cancel(self, job_id: str) -> JobOut:
         return cast(JobOut, self._call(ops.CANCEL_JOB, job_id))
@@ -171,16 +178,18 @@ class Client:
         return cast(KeyOut, self._call(ops.REVOKE_KEY, key_id))
 
     def watch(self, job_id: str, every: float = 0.5, patience: float = 0) -> Iterator[JobOut]:
-        """The job again and again, until it has ended; the last one is the ended job.
+        """The job again and again, every so many seconds and more often at first, until it has ended; the last one is
+        the ended job.
 
         A service that is away for less than `patience` seconds, as while it is restarted, is waited for.
         """
+        pauses = _pauses(every)
         while True:
             job = _patiently(self.job, job_id, every=every, patience=patience)
             yield job
             if job["status"] in ENDED:
                 return
-            time.sleep(every)
+            time.sleep(next(pauses))
 
     def _call(
         self,
@@ -250,6 +259,13 @@ def _patiently(ask: Callable[..., T], *arguments: str | None, every: float, pati
             if not _is_away(fault) or time.monotonic() > until:
                 raise
             time.sleep(max(every, getattr(fault, "retry_after", None) or 0))
+
+
+def _pauses(every: float) -> Iterator[float]:
+    """How long to wait before each look: a fifth of the time so far, so that little is added to what ends soon."""
+    begun = time.monotonic()
+    while True:
+        yield min(every, max(_SHORTEST_PAUSE, (time.monotonic() - begun) / 5))
 
 
 def _is_away(fault: Fault) -> bool:

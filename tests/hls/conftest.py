@@ -60,14 +60,15 @@ def service_url(tmp_path_factory: pytest.TempPathFactory, source: Running) -> It
 
 @pytest.fixture(scope="session")
 def locked_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service that asks for a key, with few requests a minute; it takes jobs and runs none."""
+    """A service that asks for a key, with few requests a minute; it takes jobs and runs none: they wait, or are cancelled
+    at once."""
     folder = tmp_path_factory.mktemp("locked")
     environment = {
         "HLS_DATA_DIR": str(folder / "data"),
         "HLS_PORT": "0",
         "HLS_API_KEY": KEY,
         "HLS_RECONCILE": "false",
-        "HLS_REQUESTS_PER_MINUTE": "30",
+        "HLS_REQUESTS_PER_MINUTE": "60",
     }
     with server("api", log=folder / "log", environment=environment) as url, Client(url) as client:
         _until_ready(client)
@@ -83,6 +84,13 @@ def environment(service_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
     return {**os.environ, **chosen}
+
+
+@pytest.fixture
+def spoilt(source: Running) -> Iterator[Running]:
+    """The source, which is well again after the test."""
+    yield source
+    source.faults.replace([])
 
 
 @pytest.fixture

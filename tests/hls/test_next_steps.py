@@ -1,8 +1,9 @@
 """After a job that failed: its exit code, and what to do in the command line's own words."""
 
+import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
@@ -15,24 +16,25 @@ from sample.server import Running
 BOX = "--bbox=-124.7,32.5,-114.1,42.0"
 
 
-@pytest.fixture
-def spoilt(source: Running) -> Iterator[Running]:
-    """The source, which is well again after the test."""
-    yield source
-    source.faults.replace([])
-
-
-def test_a_month_that_would_shrink(hls: Callable[..., Any], spoilt: Running) -> None:
-    """The job that was waited for failed, so the command ends with 1; the command that it offers replaces the month."""
-    asked = ("submit", "201801", BOX, "--prefix", "shrunk", "--collections", "HLSL30_2.0", "--wait")
-    assert hls(*asked).code == 0
+def test_jobs_that_failed(hls: Callable[..., Any], spoilt: Running) -> None:
+    """Who waited for a job that failed gets a 1. It is done again once, and not after its month was; for a month that
+    would shrink the command that is offered replaces it."""
+    asked = ("submit", "201908", BOX, "--prefix", "dealt", "--collections", "HLSL30_2.0", "--wait")
+    spoilt.faults.replace(["no-geometry:day=2019-08-03"])
+    failed = hls(*asked)
+    assert (failed.code, "failed (INCOMPLETE)" in failed.err) == (ExitCode.JOB_FAILED, True), failed
+    spoilt.faults.replace([])
+    again = hls("retry", "--failed", "--prefix", "dealt", "--wait", "--json")
+    assert (again.code, [job["retryOf"] for job in json.loads(again.out)]) == (0, [failed.out.split()[0]])
+    none = hls("retry", "--failed", "--prefix", "dealt")
+    assert (none.code, none.out, none.err) == (0, "", "No failed job is left to do again.\n")
     spoilt.faults.replace(["remove:share=0.5"])
     failed = hls(*asked)
     assert (failed.code, "failed (WOULD_SHRINK)" in failed.err) == (ExitCode.JOB_FAILED, True), failed
     offered = re.search(r"`hls (submit [^`]*--allow-shrink)`", failed.err)
     assert offered, failed.err
     assert offered[0] in hls("job", failed.out.split()[0]).out
-    retried = hls("retry", "--failed", "--prefix", "shrunk")
+    retried = hls("retry", "--failed", "--prefix", "dealt")
     assert (retried.code, retried.out, offered[0] in retried.err) == (0, "", True), "its days would be the same"
     assert hls(*shlex.split(offered[1]), "--wait").code == 0
 

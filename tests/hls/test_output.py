@@ -9,15 +9,22 @@ from terminals import on_a_terminal, plain
 
 from hls import output
 from hls.client import Client
+from tests.hls.conftest import KEY
 
 HLS = (sys.executable, "-m", "hls")
 PREFIX = "shown-with-a-name-as-long"
 
 
+@pytest.fixture
+def environment(environment: dict[str, str], locked_url: str) -> dict[str, str]:
+    """It leads to the service that runs no jobs, as its operator."""
+    return {**environment, "HLS_URL": locked_url, "HLS_KEY": KEY}
+
+
 @pytest.fixture(scope="module")
-def job(service_url: str) -> Any:
+def job(locked_url: str) -> Any:
     """One that was cancelled, so that there is a state to colour."""
-    with Client(service_url) as client:
+    with Client(locked_url, KEY) as client:
         job = client.cancel(client.submit("201601", prefix=PREFIX, collections=["HLSL30_2.0"])["id"])
         *_, ended = client.watch(job["id"], every=0.1)
         return ended

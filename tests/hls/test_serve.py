@@ -23,7 +23,8 @@ def test_it_serves_until_it_is_ended(environment: dict[str, str], source: Runnin
         url = next(json.loads(line)["url"] for line in process.stdout if '"url"' in line)
         assert httpx.get(f"{url}/healthz").status_code == 200
         with Client(url) as client:
-            *_, job = client.watch(client.submit("201602", prefix="kept")["id"], every=0.1)
+            asked = client.submit("201602", prefix="kept", collections=["HLSL30_2.0"])
+            *_, job = client.watch(asked["id"], every=0.1)
             assert (job["status"], client.partitions()["totals"]["items"] > 0) == ("succeeded", True)
         process.terminate()
         process.communicate(timeout=30)

@@ -21,13 +21,6 @@ from sample.server import Running
 HLS = (sys.executable, "-m", "hls")
 
 
-@pytest.fixture
-def spoilt(source: Running) -> Iterator[Running]:
-    """The source, which is well again after the test."""
-    yield source
-    source.faults.replace([])
-
-
 @contextmanager
 def _watching(environment: dict[str, str], *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
@@ -57,14 +50,22 @@ def _line(process: "subprocess.Popen[str]", wanted: str) -> str:
     raise AssertionError((wanted, seen))
 
 
-def test_from_submission_to_the_end_through_a_throttled_source(environment: dict[str, str], spoilt: Running) -> None:
-    """One line a change: what it waits for while the source throttles, and how far it is, until it succeeds; no
-    colour off a terminal."""
+def test_through_a_throttled_source(environment: dict[str, str], spoilt: Running, client: Client) -> None:
+    """From submission to the end, one line a change: what it waits for while the source throttles, and how far it is,
+    until it succeeds; no colour off a terminal. A second watcher ends with 130 at Ctrl-C and says how to go on; the job
+    goes on to its end, and its log can be followed there: every line once."""
     spoilt.faults.replace(["429:retry_after=1"])
-    with _watching(environment, "submit", "201706", "--prefix", "throttled", "--wait") as process:
+    asked = ("submit", "201706", "--prefix", "throttled", "--collections", "HLSL30_2.0", "--wait")
+    with _watching(environment, *asked) as process:
         waiting = _line(process, "429")
         assert "waiting for" in waiting
+        (job,) = client.jobs(prefix="throttled")
+        _check_interrupted(environment, job["id"])
+        assert client.job(job["id"])["status"] == "running"
         spoilt.faults.replace([])
+        command = [*HLS, "logs", job["id"]]
+        followed = subprocess.run([*command, "-f"], capture_output=True, text=True, env=environment, check=True)
+        assert client.job(job["id"])["status"] == "succeeded"
         assert process.stderr
         rest = process.stderr.read()
         assert process.wait(60) == 0, rest
@@ -73,59 +74,47 @@ def test_from_submission_to_the_end_through_a_throttled_source(environment: dict
     lines = rest.splitlines()[:-1]
     assert len({line[22:] for line in lines}) == len(lines)
     assert "\x1b" not in waiting + rest
-
-
-def test_ctrl_c_leaves_the_job(environment: dict[str, str], spoilt: Running, client: Client) -> None:
-    """The watcher ends with 130 and says how to go on; the job goes on to its end, and its log can be followed there:
-    every line once."""
-    spoilt.faults.replace(["429:retry_after=1"])
-    job = client.submit("201707", prefix="interrupted")
-    with _watching(environment, "watch", job["id"]) as process:
-        _line(process, "running")
-        process.send_signal(signal.SIGINT)
-        assert process.stderr
-        said = process.stderr.read()
-        assert process.wait(30) == 130
-    assert f"Job {job['id']} goes on without you" in said
-    assert f"hls cancel {job['id']}" in said
-    assert client.job(job["id"])["status"] == "running"
-    spoilt.faults.replace([])
-    command = [*HLS, "logs", job["id"]]
-    followed = subprocess.run([*command, "-f"], capture_output=True, text=True, env=environment, check=True)
-    assert client.job(job["id"])["status"] == "succeeded"
     whole = [line["text"] for line in client.log_lines(job["id"])]
     assert followed.stdout.splitlines() == whole
     assert len(whole) > 30
 
 
-def test_a_terminal_gets_a_bar_and_colours(environment: dict[str, str]) -> None:
-    """On a terminal there are escape codes, days, items and a rate; and the job's end."""
-    code, text = on_a_terminal([*HLS, "submit", "201708", "--prefix", "terminal", "--wait"], environment)
-    assert code == 0, text
-    assert "\x1b[" in text
-    assert "31/31 days" in text
-    assert re.search(r"\d+ items, \d+/s", text)
-    assert "succeeded" in text
+def _check_interrupted(environment: dict[str, str], job_id: str) -> None:
+    with _watching(environment, "watch", job_id) as process:
+        _line(process, "running")
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        said = process.stderr.read()
+        assert process.wait(30) == 130
+    assert f"Job {job_id} goes on without you" in said
+    assert f"hls cancel {job_id}" in said
 
 
-def test_watching_through_the_throttle_on_a_terminal(
-    environment: dict[str, str], spoilt: Running, client: Client
-) -> None:
-    """The bar says what it waits for while the source throttles, and then the time that is left, until it succeeds."""
+LEFT = re.compile(r" (?!30)[1-9]\d?/30 days .* 0?0:\d\d left")
+
+
+def test_through_a_throttled_source_on_a_terminal(environment: dict[str, str], spoilt: Running) -> None:
+    """On a terminal there are escape codes and a bar with days, items and a rate: it says what it waits for while the
+    source throttles, and then the time that is left, until it succeeds."""
     spoilt.faults.replace(["429:retry_after=1"])
-    job = client.submit("201709", prefix="watched")
 
     def mend(text: str) -> None:
-        if "waiting for" in text and "429" in text:
-            spoilt.faults.replace(["latency:seconds=0.5"])  # slow enough for the time left to be seen
+        before, throttled, after = plain(text).partition("429")
+        if throttled and "waiting for" in before:
+            spoilt.faults.replace(
+                [] if LEFT.search(after) else ["latency:seconds=0.5"]
+            )  # slow enough for it to be seen
 
-    code, text = on_a_terminal([*HLS, "watch", job["id"]], environment, seen=mend)
+    asked = ("submit", "201709", "--prefix", "watched", "--wait")
+    code, text = on_a_terminal([*HLS, *asked], environment, seen=mend)
     assert code == 0, text
+    assert "\x1b[" in text
     before, _, after = plain(text).partition("429")
     assert "waiting for" in before
-    assert re.search(r" (?!30)[1-9]\d?/30 days .* 0?0:\d\d left", after), after
+    assert LEFT.search(after), after
     assert "30/30 days" in after
-    assert f"Job {job['id']} succeeded" in after
+    assert re.search(r"\d+ items, \d+/s", after)
+    assert re.search(r"Job \w+ succeeded", after)
 
 
 class _Job(BaseHTTPRequestHandler):
@@ -133,7 +122,10 @@ class _Job(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         log = {"lines": [{"at": None, "text": "one"}], "nextToken": None, "reason": None}
-        body = json.dumps(log if self.path.endswith("/logs") else {"id": "x", "status": "succeeded"}).encode()
+        self.answer(log if self.path.endswith("/logs") else {"id": "x", "status": "succeeded"})
+
+    def answer(self, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -141,6 +133,25 @@ class _Job(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class has it so
         pass
+
+
+def test_what_ends_soon_is_seen_soon() -> None:
+    """Whatever the time between two looks may be later, the first ones follow each other quickly."""
+    states = iter(("running", "running", "succeeded"))
+
+    class Changing(_Job):
+        def do_GET(self) -> None:
+            self.answer({"id": "x", "status": next(states)})
+
+    with (
+        HTTPServer(("127.0.0.1", 0), Changing) as service,
+        Client(f"http://127.0.0.1:{service.server_port}") as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        watched = pool.submit(lambda: [job["status"] for job in client.watch("x", every=3600)])
+        for _ in range(3):
+            service.handle_request()
+        assert watched.result(30) == ["running", "running", "succeeded"]
 
 
 LOOKS: dict[str, Callable[[Client, float], Any]] = {

@@ -41,7 +41,7 @@ WORKER, API = "hls-worker", "hls-api"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs an engine."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/containers/"):
             item.add_marker("containers")
 
 

@@ -16,9 +16,6 @@ from batch_machine import Machine
 from batch_service import service
 from lives import Lives
 from months import described, finished
-from moto.batch_simple.models import BatchSimpleBackend
-from moto.core.config import default_user_config
-from moto.server import ThreadedMotoServer
 
 from hls.client import Client, ServiceError
 from sample.catalog import Catalog
@@ -120,6 +117,10 @@ def machine(
     s3_server: "S3Server", tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
 ) -> Iterator[Machine]:
     """Batch and CloudWatch by moto in this process, and a machine that runs the jobs; S3 stays the real one."""
+    from moto.batch_simple.models import BatchSimpleBackend  # slow, and not for whoever only collects tests
+    from moto.core.config import default_user_config
+    from moto.server import ThreadedMotoServer
+
     machine = Machine(tmp_path_factory.mktemp("machine"))
     patch.setitem(default_user_config, "batch", {"use_docker": False})
     patch.setattr(BatchSimpleBackend, "_mark_job_as_finished", machine.taking())

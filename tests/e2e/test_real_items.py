@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import geopandas
 import httpx
 import pyarrow.parquet as pq
 import pytest
@@ -136,6 +135,8 @@ def _check_statistics(partition: dict[str, Any], items: list[dict[str, Any]]) ->
 
 def _check_readers(path: Path, rows: int) -> None:
     """The tools that scientists use open the file, and see geometries, times and numbers; it is valid GeoParquet."""
+    import geopandas  # slow, and not for whoever only collects tests
+
     frame = geopandas.read_parquet(path)
     assert len(frame) == rows
     assert frame.geometry.is_valid.all()

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from moto.batch.models import Job
-from moto.batch_simple.models import BatchSimpleBackend
+from typing import TYPE_CHECKING, Any
 
 from worker.contract import compute
+
+if TYPE_CHECKING:  # moto takes a second to import, and is not for whoever only collects tests
+    from moto.batch.models import Job
+    from moto.batch_simple.models import BatchSimpleBackend
 
 GRACE_SECONDS = 30
 POLL_SECONDS = 0.02
@@ -28,10 +29,10 @@ class Machine:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         """The last process of each job, by Batch's id."""
 
-    def taking(self) -> Callable[[BatchSimpleBackend, bool, Job], None]:
+    def taking(self) -> "Callable[[BatchSimpleBackend, bool, Job], None]":
         """Takes the place of moto's `_mark_job_as_finished`, which runs nothing."""
 
-        def take(backend: BatchSimpleBackend, include_start_attempt: bool, job: Job) -> None:
+        def take(backend: "BatchSimpleBackend", include_start_attempt: bool, job: "Job") -> None:
             backend.backend._jobs[job.job_id] = job
             job.status = "RUNNABLE"
             thread = threading.Thread(target=self._run, args=(job,), name=job.job_name)
@@ -46,7 +47,7 @@ class Machine:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: "Job") -> None:
         strategy: dict[str, Any] = job.job_definition.retry_strategy
         for left in reversed(range(int(strategy["attempts"]))):
             code = 1 if job.stop else self._attempt(job)
@@ -55,7 +56,7 @@ class Machine:
             job.status = "RUNNABLE"
         _end(job, code)
 
-    def _attempt(self, job: Job) -> int:
+    def _attempt(self, job: "Job") -> int:
         job.status = "STARTING"
         job.job_started_at = datetime.now()  # noqa: DTZ005  as moto has it
         job.log_stream_name = job._stream_name
@@ -81,7 +82,7 @@ class Machine:
         return code
 
 
-def _watched(job: Job, process: "subprocess.Popen[bytes]") -> int:
+def _watched(job: "Job", process: "subprocess.Popen[bytes]") -> int:
     """The exit code as a container engine gives it. A job that is to be terminated gets SIGTERM, later SIGKILL."""
     while process.poll() is None and not job.stop:
         time.sleep(POLL_SECONDS)
@@ -103,7 +104,7 @@ def _retried(strategy: dict[str, Any], code: int) -> bool:
     return True
 
 
-def _keep_log(job: Job, log: Path) -> None:
+def _keep_log(job: "Job", log: Path) -> None:
     now = int(time.time() * 1000)
     lines = [line for line in log.read_text().splitlines() if line]
     job._log_backend.ensure_log_group(job._log_group)
@@ -112,11 +113,11 @@ def _keep_log(job: Job, log: Path) -> None:
     job._log_backend.put_log_events(job._log_group, job._stream_name, events)
 
 
-def _end(job: Job, code: int) -> None:
+def _end(job: "Job", code: int) -> None:
     job.exit_code = code
 
     def described() -> dict[str, object]:  # moto's own leaves the code out of a job that ended
-        return {**Job._container_details(job), "exitCode": code}
+        return {**type(job)._container_details(job), "exitCode": code}
 
     vars(job)["_container_details"] = described
     job._mark_stopped(success=code == 0)

@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 import boto3
 import psutil
 import pytest
-from moto.batch.models import Job, batch_backends
-from moto.batch_simple.models import BatchSimpleBackend
-from moto.core.config import default_user_config
-from moto.server import ThreadedMotoServer
 
 from api.executors.base import RunStatus
 from api.executors.batch import BatchExecutor
@@ -24,7 +20,9 @@ from api.executors.local import LocalExecutor
 from worker.contract import compute
 from worker.contract.job import RunParams
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # moto takes a second to import, and is not for whoever only collects tests
+    from moto.batch.models import Job
+    from moto.batch_simple.models import BatchSimpleBackend
     from mypy_boto3_logs.type_defs import InputLogEventTypeDef
 
 T = TypeVar("T")
@@ -158,7 +156,9 @@ class MotoBatch:
             containerProperties={"image": "worker", "vcpus": 2, "memory": 4096, "command": ["none"]},
         )["jobDefinitionArn"]
 
-    def job(self, ref: str) -> Job:
+    def job(self, ref: str) -> "Job":
+        from moto.batch.models import batch_backends
+
         return batch_backends[ACCOUNT][REGION]._jobs[ref]
 
     def start(self, ref: str) -> None:
@@ -179,13 +179,15 @@ class MotoBatch:
         job.status = "SUCCEEDED" if exit_code == 0 else "FAILED"
 
         def described() -> dict[str, object]:  # moto's own leaves the code out of a job that ended
-            return {**Job._container_details(job), "exitCode": exit_code}
+            return {**type(job)._container_details(job), "exitCode": exit_code}
 
         vars(job)["_container_details"] = described
 
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -208,7 +210,10 @@ def aws(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def moto_batch(aws: None, monkeypatch: pytest.MonkeyPatch) -> MotoBatch:
-    def wait(backend: BatchSimpleBackend, include_start_attempt: bool, job: Job) -> None:
+    from moto.batch_simple.models import BatchSimpleBackend
+    from moto.core.config import default_user_config
+
+    def wait(backend: "BatchSimpleBackend", include_start_attempt: bool, job: "Job") -> None:
         backend.backend._jobs[job.job_id] = job
         job.status = "RUNNABLE"
 

@@ -227,9 +227,9 @@ def test_who_waits_for_the_source_holds_no_place(serving: Serving, monkeypatch: 
     held: list[bool] = []
     slot = limiter.slot
 
-    def watched() -> Any:
+    def watched(*, going_on: bool) -> Any:
         held.append(getattr(session.desk._mine, "taken", False))
-        return slot()
+        return slot(going_on=going_on)
 
     monkeypatch.setattr(limiter, "slot", watched)
 

@@ -71,7 +71,8 @@ class Run:
         ):
             source = self._open_source()
             stage = Stage(self._store, self._params, self._settings.stac_api_url, folder)
-            staged = self._harvest(days, stage, source, reporter)
+            with process.pages_apart():
+                staged = self._harvest(days, stage, source, reporter)
             self._check_counted(staged)
             reporter.phase("merging")
             process.give_back()

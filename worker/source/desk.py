@@ -4,7 +4,7 @@ import threading
 
 from worker.source.limiter import Stopped
 
-_PLACES = 12
+_PLACES = 24
 _POLL_SECONDS = 0.2
 
 
@@ -15,22 +15,15 @@ class Desk:
         self._over = over
         self._places = threading.Semaphore(places)
         self._mine = threading.local()
-        self.crowded = False
-        """Whether who took a place last had to wait for it: the source is quicker than the worker."""
 
     def take(self) -> None:
         """Wait for a place, unless this thread has one. Raises `Stopped` if the run ends meanwhile."""
         if getattr(self._mine, "taken", False):
             return
-        self.crowded = not self._places.acquire(blocking=False)
-        if self.crowded:
-            self._wait()
-        self._mine.taken = True
-
-    def _wait(self) -> None:
         while not self._places.acquire(timeout=_POLL_SECONDS):
             if self._over.is_set():
                 raise Stopped
+        self._mine.taken = True
 
     def leave(self) -> None:
         """Give the place up, if this thread has one."""

@@ -58,16 +58,16 @@ class PatientSession:
         """
         failures = 0
         while True:
-            with self._limiter.slot(going_on=going_on) as started:
+            with self._limiter.slot(going_on=going_on) as place:
                 try:
                     result = once()
                 except (Complaint, Malformed) as complaint:
                     if self._over.is_set():
                         raise Stopped from complaint
-                    self._limiter.failed(started, self._bearable(getattr(complaint, "retry_after", None)))
+                    self._limiter.failed(place.had, self._bearable(getattr(complaint, "retry_after", None)))
                     reason = str(complaint)
                 else:
-                    self._limiter.succeeded(grow=not self.desk.crowded)
+                    self._limiter.succeeded(place)
                     return result
             failures += 1
             self._watch.complained(reason)

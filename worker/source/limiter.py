@@ -2,16 +2,19 @@
 
 The limit doubles a round while little is known, grows by about one a round later, falls when the source complains, and
 remembers for a while where it fell: it stays below that height, then tries again, and more rarely each time that it
-falls at the same height. What fails although nothing succeeded in between is an outage: it makes the limit fall further,
-but says nothing of what the source bears.
+falls at the same height. That is told by what was borne, for the limit may have doubled far beyond it. What fails although nothing succeeded in between is an outage: it makes the limit fall further, but says nothing of
+what the source bears.
 
-A place goes first to a search that is under way: the fewer are, the less there is in memory and the sooner days are whole.
+A place goes first to a search that is under way. So days are whole one after another and not all at once, which would
+leave places free while the next are asked how much they hold, and fewer searches have their items in memory.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 START = 4
 _BACK_OFF = 0.75
@@ -25,6 +28,13 @@ class Stopped(Exception):
     """The run is over; no further request may start."""
 
 
+class Place(NamedTuple):
+    """A place among the requests in flight: how many there were with it when it was had, and when that was."""
+
+    number: int
+    had: float
+
+
 class Limiter:
     """One for the whole run. `ceiling` is the limit of the limit."""
 
@@ -35,6 +45,7 @@ class Limiter:
         self._threshold = float(ceiling)  # below it the limit doubles a round, above it grows by one
         self._fell_when = float("-inf")
         self._outage = False
+        self._borne = 0  # the most in flight, since it fell, when one began that was answered well
         self._height: float | None = None  # where it fell, and since when it is remembered
         self._remembered_when = 0.0
         self._too_high = 0.0
@@ -51,30 +62,27 @@ class Limiter:
         return max(1, int(self._limit))
 
     @contextmanager
-    def slot(self, *, going_on: bool = False) -> Iterator[float]:
-        """Wait for a place among the requests in flight; gives the time at which it was had.
-
-        `going_on` is for a request that is not the first of its search.
+    def slot(self, *, going_on: bool = False) -> Iterator[Place]:
+        """Wait for a place among the requests in flight; `going_on` where it is not the first of its search.
 
         Raises:
             Stopped: the run ended while waiting.
         """
         with self._lock:
             self._enter(going_on)
-            started = self._clock()
+            place = Place(self._in_flight, self._clock())
         try:
-            yield started
+            yield place
         finally:
             with self._lock:
                 self._in_flight -= 1
                 self._wake()
 
-    def succeeded(self, *, grow: bool = True) -> None:
-        """A request was answered well: grow, unless more requests in flight would bring nothing."""
+    def succeeded(self, place: Place) -> None:
+        """The request that had this place was answered well: grow."""
         with self._lock:
             self._outage = False
-            if not grow:
-                return
+            self._borne = max(self._borne, place.number)
             self._limit += 1 if self._limit < self._threshold else 1 / self._limit
             self._limit = min(self._limit, self._ceiling, self._bound())
             self._wake()
@@ -121,19 +129,25 @@ class Limiter:
         (self._going_on if self._waiting_to_go_on else self._beginning).notify()
 
     def _remember(self, now: float) -> None:
-        """Take this for the height that the source bears; while an earlier one holds, that was a little too high.
+        """Take this for the height that the source bears, as far as it can be told.
 
-        If each fall counted in full, failures that have nothing to do with the load would bring the height down to one.
+        While an earlier one holds: where it falls at the first request that is one more than what has been borne since it
+        fell last, that is the height; else the earlier one was a little too high. If each fall counted in full, failures
+        that have nothing to do with the load would bring the height down to one.
         """
+        borne, self._borne = self._borne, 0
         if self._holds(now):
-            if self._limit > self._bound() - 1:
+            if borne + 1 <= self._limit < borne + 2:
+                self._height, self._too_high = min(self._height or math.inf, borne + 1), 0.0
+            elif self._limit > self._bound() - 1:
                 self._too_high = min(self._too_high + 1, (1 - _LOWEST_HEIGHT) * (self._height or 0))
             return
         if self._limit < 2:
             return
-        same = self._height is not None and self._height / _SAME_HEIGHT <= self._limit <= self._height * _SAME_HEIGHT
+        height = min(self._limit, max(borne + 1, self._limit * _BACK_OFF))
+        same = self._height is not None and self._height / _SAME_HEIGHT <= height <= self._height * _SAME_HEIGHT
         self._probe_after = min(2 * self._probe_after, _PROBE_AFTER_MAX) if same else _PROBE_AFTER
-        self._height, self._remembered_when, self._too_high = self._limit, now, 0.0
+        self._height, self._remembered_when, self._too_high = height, now, 0.0
 
     def _holds(self, now: float) -> bool:
         return self._height is not None and now - self._remembered_when <= self._probe_after

@@ -13,9 +13,8 @@ from answers import say
 from requests import Request
 
 from worker.errors import SourceUnavailable
-from worker.source.desk import Desk
 from worker.source.http import PatientSession
-from worker.source.limiter import START, Limiter, Stopped
+from worker.source.limiter import Limiter, Stopped
 from worker.source.retry import Complaint, Refusal
 from worker.source.watch import Watch
 
@@ -208,26 +207,3 @@ def test_a_stop_breaks_a_silent_request(serving: Serving) -> None:
             thread.join(10)
         release.set()
     assert outcome == ["stopped", "stopped"]
-
-
-def test_a_source_that_is_quicker_than_the_worker_is_asked_for_no_more(serving: Serving) -> None:
-    """More requests in flight would only have more pages wait for room in memory."""
-    asking = session()
-    asking.desk = Desk(threading.Event(), places=1)
-    limits = []
-
-    def ask(url: str) -> None:
-        asking.patiently(lambda: asking.send(Request("GET", url)))
-        limits.append(asking._limiter.limit)
-        asking.desk.leave()
-
-    with serving(lambda to: say(to, 200, {})) as url:
-        asking.desk.take()
-        waiting = threading.Thread(target=ask, args=(url,))
-        waiting.start()
-        while not asking.desk.crowded:
-            time.sleep(0.01)
-        asking.desk.leave()
-        waiting.join(5)
-        ask(url)
-    assert limits == [START, START + 1]

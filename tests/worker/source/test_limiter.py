@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from worker.source.limiter import START, Limiter, Stopped
+from worker.source.limiter import START, Limiter, Place, Stopped
 
 
 class Clock:
@@ -16,9 +16,14 @@ class Clock:
         return self.now
 
 
+def answered(limiter: Limiter, number: int) -> None:
+    """A request was, that had the place of this number at the very beginning."""
+    limiter.succeeded(Place(number, had=0))
+
+
 def grow(limiter: Limiter, answers: int) -> None:
     for _ in range(answers):
-        limiter.succeeded()
+        answered(limiter, limiter.limit)
 
 
 def test_it_starts_low_and_grows_to_its_ceiling() -> None:
@@ -55,6 +60,26 @@ def test_it_remembers_where_it_fell_and_tries_again_later() -> None:
     assert limiter.limit == 40
 
 
+def test_it_remembers_what_was_borne_and_not_how_far_it_had_doubled() -> None:
+    """Answers that come together double the limit before what it allows has been tried: what the source bears is what it
+    was seen to bear, else it would complain again and again."""
+    clock = Clock()
+    limiter = Limiter(150, clock)
+    for _ in range(26 - START):
+        answered(limiter, min(limiter.limit, 16))
+    assert limiter.limit == 26
+    refused = 0
+    for _ in range(1000):
+        clock.now += 0.02
+        if limiter.limit > 16:
+            limiter.failed(started=clock.now - 0.01)
+            refused += 1
+        else:
+            grow(limiter, 1)
+    assert limiter.limit == 16
+    assert refused <= 3
+
+
 def test_an_outage_leaves_one_request_that_tries() -> None:
     """Failures in a row bring the limit to one; what comes back begins as at first, and is soon where it was, because
     an outage says nothing of what the source bears."""
@@ -81,7 +106,7 @@ def test_faults_that_do_not_depend_on_load_do_not_bring_it_to_one() -> None:
         if draw.random() < 0.05:
             limiter.failed(started=clock.now - 1)
         else:
-            limiter.succeeded()
+            answered(limiter, limiter.limit)
         limits.append(limiter.limit)
     assert sum(limits) / len(limits) > 4
 
@@ -97,7 +122,7 @@ def test_it_finds_what_the_source_bears_and_keeps_below() -> None:
             limiter.failed(started=clock.now - 0.01)
             refused += 1
         else:
-            limiter.succeeded()
+            answered(limiter, limiter.limit)
         limits.append(limiter.limit)
     assert sum(limits[1000:]) / len(limits[1000:]) > 15
     assert refused < 40

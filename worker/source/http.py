@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from worker.source.desk import Desk
 from worker.source.limiter import Limiter, Stopped
 from worker.source.page import Malformed
-from worker.source.retry import Complaint, Refusal, passes, retry_after, wait_before
+from worker.source.retry import TOO_MANY, Complaint, Refusal, passes, retry_after, wait_before
 from worker.source.sockets import BreakableAdapter
 from worker.source.watch import Watch
 
@@ -64,7 +64,8 @@ class PatientSession:
                 except (Complaint, Malformed) as complaint:
                     if self._over.is_set():
                         raise Stopped from complaint
-                    self._limiter.failed(place.had, self._bearable(getattr(complaint, "retry_after", None)))
+                    gate = self._bearable(getattr(complaint, "retry_after", None))
+                    self._limiter.failed(place.had, gate, too_many=getattr(complaint, "too_many", False))
                     reason = str(complaint)
                 else:
                     self._limiter.succeeded(place)
@@ -100,7 +101,8 @@ class PatientSession:
             return body
         answer = f"{response.status_code} {response.reason}: {_text(body)} ({_place(prepared)})"
         if passes(response.status_code):
-            raise Complaint(answer, retry_after=retry_after(response.headers.get("Retry-After")))
+            after = retry_after(response.headers.get("Retry-After"))
+            raise Complaint(answer, retry_after=after, too_many=response.status_code == TOO_MANY)
         raise Refusal(answer)
 
     def give_up(self, fault: BaseException) -> None:

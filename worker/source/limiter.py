@@ -2,8 +2,9 @@
 
 The limit doubles a round while little is known, grows by about one a round later, falls when the source complains, and
 remembers for a while where it fell: it stays below that height, then tries again, and more rarely each time that it
-falls at the same height. That is told by what was borne, for the limit may have doubled far beyond it. What fails although nothing succeeded in between is an outage: it makes the limit fall further, but says nothing of
-what the source bears.
+falls at the same height. Where the source says that it was too many, the height is told by what it bore before, for the
+limit may have doubled far beyond it. What fails although nothing succeeded in between is an outage: it makes the limit
+fall further, but says nothing of what the source bears.
 
 A place goes first to a search that is under way. So days are whole one after another and not all at once, which would
 leave places free while the next are asked how much they hold, and fewer searches have their items in memory.
@@ -87,8 +88,11 @@ class Limiter:
             self._limit = min(self._limit, self._ceiling, self._bound())
             self._wake()
 
-    def failed(self, started: float, retry_after: float | None = None) -> None:
-        """The source complained about a request that began then: fall, once for all that were in flight together."""
+    def failed(self, started: float, retry_after: float | None = None, *, too_many: bool = False) -> None:
+        """The source complained about a request that began then: fall, once for all that were in flight together.
+
+        `too_many` where it said that it is asked for too much.
+        """
         with self._lock:
             now = self._clock()
             if retry_after:
@@ -96,7 +100,7 @@ class Limiter:
             if started <= self._fell_when:
                 return
             if not self._outage:
-                self._remember(now)
+                self._remember(now, too_many)
                 self._threshold = max(1.0, self._limit * _BACK_OFF)
             self._outage = True
             self._limit = max(1.0, self._limit * _BACK_OFF)
@@ -128,23 +132,23 @@ class Limiter:
     def _wake(self) -> None:
         (self._going_on if self._waiting_to_go_on else self._beginning).notify()
 
-    def _remember(self, now: float) -> None:
+    def _remember(self, now: float, too_many: bool) -> None:
         """Take this for the height that the source bears, as far as it can be told.
 
-        While an earlier one holds: where it falls at the first request that is one more than what has been borne since it
-        fell last, that is the height; else the earlier one was a little too high. If each fall counted in full, failures
-        that have nothing to do with the load would bring the height down to one.
+        Where the source says itself that it was too many, it bears what it has borne since the limit fell last. Where it
+        only fails while an earlier height holds, that was a little too high: if each fall counted in full, failures that
+        have nothing to do with the load would bring the height down to one.
         """
         borne, self._borne = self._borne, 0
         if self._holds(now):
-            if borne + 1 <= self._limit < borne + 2:
+            if too_many and borne + 1 <= self._limit < borne + 2:
                 self._height, self._too_high = min(self._height or math.inf, borne + 1), 0.0
             elif self._limit > self._bound() - 1:
                 self._too_high = min(self._too_high + 1, (1 - _LOWEST_HEIGHT) * (self._height or 0))
             return
         if self._limit < 2:
             return
-        height = min(self._limit, max(borne + 1, self._limit * _BACK_OFF))
+        height = min(self._limit, max(borne + 1, self._limit * _BACK_OFF)) if too_many else self._limit
         same = self._height is not None and self._height / _SAME_HEIGHT <= height <= self._height * _SAME_HEIGHT
         self._probe_after = min(2 * self._probe_after, _PROBE_AFTER_MAX) if same else _PROBE_AFTER
         self._height, self._remembered_when, self._too_high = height, now, 0.0

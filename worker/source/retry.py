@@ -6,15 +6,18 @@ from email.utils import parsedate_to_datetime
 
 _FIRST_WAIT = 0.5
 _RETRY_AFTER_MAX = 600.0
-_PASSING = frozenset((408, 425, 429))
+TOO_MANY = 429
+_PASSING = frozenset((408, 425, TOO_MANY))
 
 
 class Complaint(Exception):
     """The source refused a request or failed at it; it may succeed later."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, too_many: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.too_many = too_many
+        """Whether the source says that it is asked for too much."""
 
 
 class Refusal(Exception):

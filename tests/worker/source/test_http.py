@@ -121,6 +121,14 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         session().send(Request("GET", address))
 
 
+@pytest.mark.parametrize(("status", "too_many"), [(429, True), (503, False)])
+def test_only_the_source_says_that_it_was_too_many(serving: Serving, status: int, too_many: bool) -> None:
+    """Other failures may have nothing to do with how much it is asked for."""
+    with serving(lambda to: say(to, status, "not now")) as url, pytest.raises(Complaint) as complaint:
+        session().send(Request("GET", url))
+    assert complaint.value.too_many is too_many
+
+
 def test_failures_pass_and_refusals_do_not(serving: Serving) -> None:
     """A request is sent again after 500, 429 and 503, and not after 404."""
     answers = iter([500, 429, 503, 200, 404])

@@ -72,7 +72,7 @@ def test_it_remembers_what_was_borne_and_not_how_far_it_had_doubled() -> None:
     for _ in range(1000):
         clock.now += 0.02
         if limiter.limit > 16:
-            limiter.failed(started=clock.now - 0.01)
+            limiter.failed(started=clock.now - 0.01, too_many=True)
             refused += 1
         else:
             grow(limiter, 1)

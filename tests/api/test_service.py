@@ -107,11 +107,13 @@ def test_a_database_that_is_away(app: FastAPI, settings: Settings, serve: Serve)
     assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
 
 
-def test_a_reconciler_that_stands_still_is_seen(app: FastAPI, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reconciler_that_stands_still_is_seen(
+    app: FastAPI, serve: Serve, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a good pass for a while the service is not ready, and says since when."""
     client: httpx.Client = serve(app)
     assert client.get("/readyz").status_code == 200
-    monkeypatch.setattr(health, "STALE_AFTER", timedelta(0))
+    monkeypatch.setattr(health, "STALE_AFTER", -timedelta(seconds=settings.reconcile_seconds))
     stale = client.get("/readyz")
     assert stale.status_code == 503
     assert "last good pass was never" in stale.json()["reconciler"]["detail"]

@@ -20,20 +20,19 @@ _THREADS = 4
 class Guesser(threading.Thread):
     """One connection's share of the guesses."""
 
-    def __init__(self, address: str, key_id: str, per_second: float, over: threading.Event) -> None:
+    def __init__(self, address: str, key_id: str, first: float, pause: float, over: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._address, self._key_id, self._pause, self._over = address, key_id, 1 / per_second, over
+        self._address, self._key_id, self._first, self._pause, self._over = address, key_id, first, pause, over
         self.statuses: Counter[int] = Counter()
         self.begun = threading.Event()
 
     def run(self) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=120)
-        due = time.monotonic()
-        while not self._over.is_set():
+        due = time.monotonic() + self._first
+        while not self._over.wait(max(0, due - time.monotonic())):
             self.statuses[self._guess(connection)] += 1
             self.begun.set()
             due += self._pause
-            time.sleep(max(0, due - time.monotonic()))
         connection.close()
 
     def _guess(self, connection: http.client.HTTPConnection) -> int:
@@ -45,7 +44,10 @@ class Guesser(threading.Thread):
 
 def _turn(address: str, key_id: str, per_second: float) -> None:
     over = threading.Event()
-    guessers = [Guesser(address, key_id, per_second / _THREADS, over) for _ in range(_THREADS)]
+    # One after another: of guesses all at once, a short time may hold one round more or less.
+    guessers = [
+        Guesser(address, key_id, number / per_second, _THREADS / per_second, over) for number in range(_THREADS)
+    ]
     for guesser in guessers:
         guesser.start()
     for guesser in guessers:

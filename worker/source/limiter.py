@@ -10,7 +10,6 @@ A place goes first to a search that is under way. So days are whole one after an
 leave places free while the next are asked how much they hold, and fewer searches have their items in memory.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,8 +140,8 @@ class Limiter:
         """
         borne, self._borne = self._borne, 0
         if self._holds(now):
-            if too_many and borne + 1 <= self._limit < borne + 2:
-                self._height, self._too_high = min(self._height or math.inf, borne + 1), 0.0
+            if too_many and self.limit == borne + 1:
+                self._height, self._too_high = min(self._height or self._limit, borne + 1), 0.0
             elif self._limit > self._bound() - 1:
                 self._too_high = min(self._too_high + 1, (1 - _LOWEST_HEIGHT) * (self._height or 0))
             return

@@ -1,6 +1,7 @@
 """Items of many sorted parts, brought into one order a piece at a time."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from staged_days import generated_items, harvested_day
 
-from worker.items.parts import Items
+from worker.items.moulds import Moulds
+from worker.items.parts import Form, Items
 from worker.sorting import merged
 
 DAY = date(2024, 1, 3)
@@ -58,3 +60,29 @@ def test_parts_that_lie_side_by_side_or_follow_each_other() -> None:
         assert sum(sizes) == len(rows)
         assert max(sizes) <= 16
         assert len(sizes) <= 20
+
+
+@dataclass(frozen=True)
+class _InTables:
+    """A part that is read some items at a time, as it is from a file."""
+
+    items: Items
+    rows: int
+
+    def opened(self, moulds: Moulds) -> tuple[Form, Iterator[pa.Table]]:
+        form, (table,) = self.items.opened(moulds)
+        return form, (table.slice(begin, self.rows) for begin in range(0, table.num_rows, self.rows))
+
+
+@pytest.mark.parametrize("rows", [3, 5, 20])
+def test_parts_that_are_read_some_items_at_a_time(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what is in memory of one part ends soon after that of another, a piece is no smaller for it; nor is it larger
+    later, when all that is in memory of every part would fit into one."""
+    monkeypatch.setattr("worker.sorting._PIECE", 12)
+    parts = [_InTables(Items(ALL.take(pa.array(range(number, 60, 3))), FORM), rows) for number in range(3)]
+    _, pieces = merged([*parts, _InTables(Items(ALL.slice(0, 0), FORM), rows)])
+    found = [piece.column("id").to_pylist() for piece in pieces]
+    assert [name for piece in found for name in piece] == ALL.column("id").to_pylist()
+    assert max(map(len, found)) <= 24
+    assert min(map(len, found[:-1])) >= 6
+    assert len(found) <= 8

@@ -26,7 +26,7 @@ CANONICAL_CUT = Struct(
 """The canonical columns where moulds stand for assets and links."""
 
 _MOULDS = "hls:moulds"
-_ROWS_CUT, _ROWS_WHOLE = 2000, 100
+_ROWS_CUT, _ROWS_WHOLE = 1000, 100
 """In a row group: a MiB or so. So much of each file is in memory at once."""
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from storage import StorageError, Store
 from worker import geoparquet, process
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 
 T = TypeVar("T")
+Documents = dict[str, dict[str, Any]]
+"""By the collection's id."""
 
 
 class Run:
@@ -72,7 +74,7 @@ class Run:
             source = self._open_source()
             stage = Stage(self._store, self._params, self._settings.stac_api_url, folder)
             with process.pages_apart():
-                staged = self._harvest(days, stage, source, reporter)
+                staged, documents = self._harvest(days, stage, source, reporter)
             self._check_counted(staged)
             reporter.phase("merging")
             process.give_back()
@@ -80,14 +82,17 @@ class Run:
             merged = merge_days(staged, path, pause=self._check_stopping)
             reporter.merged(merged.items)
             provenance = self._provenance(staged, merged, began)
-            self._finish(merged, provenance, source)
+            self._finish(merged, provenance, documents)
             reporter.phase("verifying")
             row_groups = verify(path, items=merged.items, month=self._params.month)
             self._heeding(lambda: self._publisher.check(begun, merged.items))
             reporter.phase("publishing")
             return self._publisher.publish(begun, path, provenance, row_groups=row_groups, now=datetime.now(UTC))
 
-    def _harvest(self, days: list[date], stage: Stage, source: Source, reporter: Reporter) -> list[Staged]:
+    def _harvest(
+        self, days: list[date], stage: Stage, source: Source, reporter: Reporter
+    ) -> tuple[list[Staged], Documents]:
+        """The items of every day, and meanwhile the documents of their collections."""
         harvester = DayHarvester(
             source.searcher,
             collections=self._params.collections,
@@ -111,13 +116,17 @@ class Run:
 
         side_by_side = self._settings.max_concurrent_days if self._params.parallel else 1
         pool = ThreadPoolExecutor(side_by_side, thread_name_prefix="day")
+        beside = ThreadPoolExecutor(1, thread_name_prefix="documents")
         try:
-            return self._all([pool.submit(one, day) for day in days])
+            documents = beside.submit(source.documents)
+            staged = self._all([pool.submit(one, day) for day in days])
+            return staged, self._all([documents])[0]
         finally:
             self._session.stop()
             source.searcher.close()
             # Without waiting for requests under way: a silent source may hold them for longer than a stop may take.
             pool.shutdown(wait=False, cancel_futures=True)
+            beside.shutdown(wait=False)
 
     def _heeding(self, call: Callable[[], T]) -> T:
         """The call's result, unless the run is asked to stop: a storage that hangs may hold a call for minutes."""
@@ -182,12 +191,12 @@ class Run:
             generator=GENERATOR,
         )
 
-    def _finish(self, merged: Merged, provenance: Provenance, source: Source) -> None:
+    def _finish(self, merged: Merged, provenance: Provenance, documents: Documents) -> None:
         merged.finish(
             geoparquet.metadata(
                 geometry_types=merged.geometry_types,
                 bbox=list(provenance.extent) if provenance.extent else None,
-                collections=source.collections,
+                collections=documents,
                 extra={PROVENANCE_KEY: provenance.to_json().decode()},
             )
         )

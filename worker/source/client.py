@@ -29,8 +29,24 @@ class Source:
     searcher: Searcher
     watch: Watch
     session: PatientSession
-    collections: dict[str, dict[str, Any]]
-    """The documents of the wanted collections, as far as the API serves them."""
+    collections: tuple[str, ...]
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """Read the documents of the wanted collections, as far as the API serves them.
+
+        Raises:
+            SourceUnavailable: nothing answered for too long.
+            Stopped: the run is over.
+        """
+        documents = {}
+        for collection in self.collections:
+            try:
+                document = PatientIO(self.session).read_json(f"{self.url.rstrip('/')}/collections/{collection}")
+            except Refusal:  # an API may serve items of a collection that it does not describe
+                continue
+            if document.get("type") == "Collection" and document.get("id") == collection:
+                documents[collection] = document
+        return documents
 
 
 def open_session(settings: WorkerSettings) -> tuple[PatientSession, Watch]:
@@ -48,7 +64,7 @@ def open_session(settings: WorkerSettings) -> tuple[PatientSession, Watch]:
 
 
 def open_source(url: str, collections: tuple[str, ...], session: PatientSession, watch: Watch) -> Source:
-    """Read the landing page and the documents of the collections.
+    """Read the landing page.
 
     Raises:
         BadParameters: the address is none of the web.
@@ -85,20 +101,8 @@ def open_source(url: str, collections: tuple[str, ...], session: PatientSession,
         watch=watch,
         converter=ConverterPool(),
     )
-    return Source(url, searcher, watch, session, _documents(url, collections, session))
+    return Source(url, searcher, watch, session, collections)
 
 
 def _unsuitable(url: str, reason: str) -> str:
     return f"{url} is not a STAC API that can be searched: {reason}. Check STAC_API_URL."
-
-
-def _documents(url: str, collections: tuple[str, ...], session: PatientSession) -> dict[str, dict[str, Any]]:
-    documents = {}
-    for collection in collections:
-        try:
-            document = PatientIO(session).read_json(f"{url.rstrip('/')}/collections/{collection}")
-        except Refusal:  # an API may serve items of a collection that it does not describe
-            continue
-        if document.get("type") == "Collection" and document.get("id") == collection:
-            documents[collection] = document
-    return documents

@@ -10,7 +10,7 @@ from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, Missi
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from worker.source.desk import Desk
-from worker.source.limiter import Limiter, Stopped
+from worker.source.limiter import Limiter, Stopped, Turn
 from worker.source.page import Malformed
 from worker.source.retry import TOO_MANY, Complaint, Refusal, passes, retry_after, wait_before
 from worker.source.sockets import BreakableAdapter
@@ -46,10 +46,10 @@ class PatientSession:
         """Why the run gave up, where it did: every other thread only sees that it is `Stopped`."""
         return self._fault
 
-    def patiently(self, once: Callable[[], T], *, going_on: bool = False) -> T:
+    def patiently(self, once: Callable[[], T], turn: Turn = ()) -> T:
         """The result of a request and of reading its answer; again and again while `Complaint` or `Malformed` comes.
 
-        `going_on` is for what a search needs that is under way.
+        `turn` says who of those that wait for a place goes first.
 
         Raises:
             SourceUnavailable: nothing new came from the source for too long.
@@ -58,7 +58,7 @@ class PatientSession:
         """
         failures = 0
         while True:
-            with self._limiter.slot(going_on=going_on) as place:
+            with self._limiter.slot(turn) as place:
                 try:
                     result = once()
                 except (Complaint, Malformed) as complaint:

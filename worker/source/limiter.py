@@ -6,10 +6,11 @@ falls at the same height. Where the source says that it was too many, the height
 limit may have doubled far beyond it. What fails although nothing succeeded in between is an outage: it makes the limit
 fall further, but says nothing of what the source bears.
 
-A place goes first to a search that is under way. So days are whole one after another and not all at once, which would
-leave places free while the next are asked how much they hold, and fewer searches have their items in memory.
+A place goes to who waits with the smallest `Turn`, of several to who came first.
 """
 
+import heapq
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ _SAME_HEIGHT = 1.25
 _LOWEST_HEIGHT = 0.8
 
 
+Turn = tuple[int, ...]
+
+
 class Stopped(Exception):
     """The run is over; no further request may start."""
 
@@ -33,6 +37,12 @@ class Place(NamedTuple):
 
     number: int
     had: float
+
+
+class _Waiting(NamedTuple):
+    turn: Turn
+    number: int
+    room: threading.Condition
 
 
 class Limiter:
@@ -54,22 +64,22 @@ class Limiter:
         self._closed_until = 0.0
         self._stopped = False
         self._lock = threading.Lock()
-        self._beginning, self._going_on = threading.Condition(self._lock), threading.Condition(self._lock)
-        self._waiting_to_go_on = 0
+        self._waiting: list[_Waiting] = []  # a heap
+        self._numbers = itertools.count()
 
     @property
     def limit(self) -> int:
         return max(1, int(self._limit))
 
     @contextmanager
-    def slot(self, *, going_on: bool = False) -> Iterator[Place]:
-        """Wait for a place among the requests in flight; `going_on` where it is not the first of its search.
+    def slot(self, turn: Turn = ()) -> Iterator[Place]:
+        """Wait for a place among the requests in flight.
 
         Raises:
             Stopped: the run ended while waiting.
         """
         with self._lock:
-            self._enter(going_on)
+            self._enter(turn)
             place = Place(self._in_flight, self._clock())
         try:
             yield place
@@ -109,27 +119,29 @@ class Limiter:
         """Let nobody in any more, and wake who waits."""
         with self._lock:
             self._stopped = True
-            self._going_on.notify_all()
-            self._beginning.notify_all()
+            for waiting in self._waiting:
+                waiting.room.notify()
 
-    def _enter(self, going_on: bool) -> None:
-        self._waiting_to_go_on += going_on
+    def _enter(self, turn: Turn) -> None:
+        me = _Waiting(turn, next(self._numbers), threading.Condition(self._lock))
+        heapq.heappush(self._waiting, me)
         try:
             while True:
                 if self._stopped:
                     raise Stopped
                 closed = self._closed_until - self._clock()
-                first = going_on or not self._waiting_to_go_on
-                if closed <= 0 and first and self._in_flight < self.limit:
+                if closed <= 0 and self._waiting[0] is me and self._in_flight < self.limit:
                     break
-                (self._going_on if going_on else self._beginning).wait(closed if closed > 0 else None)
+                me.room.wait(closed if closed > 0 else None)
         finally:
-            self._waiting_to_go_on -= going_on
+            self._waiting.remove(me)
+            heapq.heapify(self._waiting)
         self._in_flight += 1
         self._wake()  # there may be a place for the next as well
 
     def _wake(self) -> None:
-        (self._going_on if self._waiting_to_go_on else self._beginning).notify()
+        if self._waiting:
+            self._waiting[0].room.notify()
 
     def _remember(self, now: float, too_many: bool) -> None:
         """Take this for the height that the source bears, as far as it can be told.

@@ -100,7 +100,7 @@ class Searcher:
         search = ItemSearch(
             url=self._url,
             method=self._method,
-            stac_io=PatientIO(self._session, accept),
+            stac_io=PatientIO(self._session, accept, part.turns),
             limit=PAGE_LIMIT,
             collections=[part.collection],
             datetime=part.interval,

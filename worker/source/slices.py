@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from worker.contract.bbox import BBox
 from worker.contract.month import day_bounds
+from worker.source.limiter import Turn
 
 SPLIT_ABOVE, SPLIT_DAY_ABOVE = 1000, 300
 """Items above which a part of a day, and a whole one, is cut into several searches: paging is serial, so speed comes
@@ -35,6 +36,17 @@ class Slice:
     def interval(self) -> str:
         """The closed `datetime` interval that is searched, RFC 3339; what lies at its end belongs to the next slice."""
         return f"{_rfc3339(self.start)}/{_rfc3339(self.end)}"
+
+    @property
+    def turns(self) -> tuple[Turn, Turn]:
+        """When its first page is asked for, of all that wait, and when the pages after it.
+
+        First what tells how much a day holds, so that there is always enough to ask for. Then what is of the earliest day,
+        and in it what is under way: so days are whole one after another, which leaves the source something to do while
+        one is put together, and few searches have their items in memory.
+        """
+        day = self.day.toordinal()
+        return (() if self.end - self.start >= _DAY else (day, 1)), (day, 0)
 
     def holds_too_much(self, matched: int) -> bool:
         """Whether it is worth cutting, and can be."""

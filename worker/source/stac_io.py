@@ -10,6 +10,7 @@ from pystac_client.stac_api_io import StacApiIO
 from requests import Request
 
 from worker.source.http import PatientSession
+from worker.source.limiter import Turn
 from worker.source.page import Malformed, Page
 from worker.source.retry import Refusal
 
@@ -30,10 +31,14 @@ class Doubtful(Exception):
 class PatientIO(StacApiIO):
     """Reads documents for pystac-client, which knows links, methods and parameters, through a `PatientSession`."""
 
-    def __init__(self, session: PatientSession, accept: Accept | None = None) -> None:
+    def __init__(
+        self, session: PatientSession, accept: Accept | None = None, turns: tuple[Turn, Turn] = ((), ())
+    ) -> None:
+        """`turns` are those of a search's first page and of what follows."""
         super().__init__(max_retries=None)
         self._patient = session
         self._accept = accept
+        self._turns = turns
 
     def read_json(self, source: HREF, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """A document other than a search page, such as the landing page. Raises `Refusal` where it is no JSON object."""
@@ -74,7 +79,7 @@ class PatientIO(StacApiIO):
                 )
                 return Page.read(body)
 
-            return self._patient.patiently(once, going_on=before is not None)
+            return self._patient.patiently(once, self._turns[before is not None])
 
         before: Source | None = None
         source: Source | None = url

@@ -72,14 +72,14 @@ def test_a_source_that_redirects(serving: Serving) -> None:
     with serving(answer) as url:
         source = opened(f"{url}/old")
         assert source.searcher._url == f"{url}/elsewhere/search"
-    assert source.collections == {}
+        assert source.documents() == {}
 
 
 def test_a_landing_page_that_comes_broken_or_late() -> None:
     """What passes for a search passes for the landing page too."""
     with running(Catalog.from_items([])) as source:
         source.faults.replace([f"{kind}:on=all,at=1" for kind in ("503", "broken-json", "cut")])
-        assert opened(source.url).collections.keys() == {"HLSL30_2.0"}
+        assert opened(source.url).documents().keys() == {"HLSL30_2.0"}
         assert [record.path for record in source.log.records].count("/") == 4
 
 
@@ -94,7 +94,7 @@ def test_a_landing_page_that_never_comes() -> None:
 def test_the_landing_page_is_opened_once() -> None:
     """Not before each search, as pystac-client would by itself."""
     with running(Catalog.from_items([])) as source:
-        opened(source.url)
+        opened(source.url).documents()
         paths = [record.path for record in source.log.records]
     assert paths == ["/", "/collections/HLSL30_2.0"]
 
@@ -106,4 +106,4 @@ def test_what_is_no_collection_is_left_out(serving: Serving) -> None:
         say(to, 200, landing_page() if to.path == "/" else {"errors": ["Oops!"]})
 
     with serving(answer) as url:
-        assert opened(url).collections == {}
+        assert opened(url).documents() == {}

@@ -186,9 +186,10 @@ def test_no_more_are_in_flight_than_the_limit() -> None:
     assert 1 <= most <= 3
 
 
-def test_a_search_under_way_goes_first() -> None:
-    """The first request of a search waits for those of searches that have begun, however long it has waited already."""
-    waiting = {"beginning": threading.Event(), "going on": threading.Event()}
+def test_the_smallest_turn_goes_first() -> None:
+    """However long the others have waited; of those with the same turn, who came first."""
+    turns = {"last": (2, 1), "early": (1, 0), "late": (1, 0), "first": ()}
+    waiting = {name: threading.Event() for name in turns}
 
     def clock() -> float:  # who looks at it holds the lock, so nobody gets a place before it waits
         if (name := threading.current_thread().name) in waiting:
@@ -199,17 +200,17 @@ def test_a_search_under_way_goes_first() -> None:
     order: list[str] = []
 
     def enter(name: str) -> None:
-        with limiter.slot(going_on=name == "going on"):
+        with limiter.slot(turns[name]):
             order.append(name)
 
-    threads = [threading.Thread(target=enter, args=(name,), name=name) for name in waiting]
+    threads = [threading.Thread(target=enter, args=(name,), name=name) for name in turns]
     with limiter.slot():
         for thread in threads:
             thread.start()
             assert waiting[thread.name].wait(5)
     for thread in threads:
         thread.join(5)
-    assert order == ["going on", "beginning"]
+    assert order == ["first", "early", "late", "last"]
 
 
 def test_the_end_of_the_run_wakes_who_waits() -> None:

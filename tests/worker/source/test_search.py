@@ -21,7 +21,7 @@ from worker.errors import Incomplete
 from worker.items.pool import ConverterPool
 from worker.source.found import Counting, Doubts, Found
 from worker.source.http import PatientSession
-from worker.source.limiter import START, Limiter
+from worker.source.limiter import START, Limiter, Turn
 from worker.source.page import Page
 from worker.source.slices import slices_of
 from worker.source.stac_io import Doubtful, PatientIO
@@ -227,9 +227,9 @@ def test_who_waits_for_the_source_holds_no_place(serving: Serving, monkeypatch: 
     held: list[bool] = []
     slot = limiter.slot
 
-    def watched(*, going_on: bool) -> Any:
+    def watched(turn: Turn) -> Any:
         held.append(getattr(session.desk._mine, "taken", False))
-        return slot(going_on=going_on)
+        return slot(turn)
 
     monkeypatch.setattr(limiter, "slot", watched)
 

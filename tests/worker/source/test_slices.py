@@ -30,6 +30,16 @@ def test_a_crossing_box_is_searched_in_two_halves() -> None:
     ]
 
 
+def test_who_asks_first() -> None:
+    """How much a day holds; then the earliest day, in it what is under way."""
+    today, tomorrow = (slices_of(DAY + timedelta(days=later), ("a",), None)[0] for later in (0, 1))
+    part, later = today.divided(2000)[1], tomorrow.divided(2000)[0]
+    begin, go_on = 0, 1
+    order = [tomorrow.turns[begin], part.turns[go_on], part.turns[begin], later.turns[go_on], later.turns[begin]]
+    assert sorted(order) == order
+    assert part.turns[go_on] == today.turns[go_on] < tomorrow.turns[go_on]
+
+
 @given(st.integers(2, 1_000_000), st.integers(0, 86_000), st.integers(2, 86_400))
 def test_parts_cover_the_slice(matched: int, start: int, seconds: int) -> None:
     """The parts of a slice follow on one another from its start to its end; none is empty."""

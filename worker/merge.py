@@ -4,7 +4,6 @@ Each staged day is sorted, so only a piece of each is in memory. Rows have all t
 is written and in the one that is prepared meanwhile.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -60,7 +59,6 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
         for group in _ahead(prepared, seen.watched(_row_groups(pieces))):
             pause()
             writer.write_table(group, row_group_size=group.num_rows)
-            del group
             process.give_back()  # else a big month's pieces, of ever other sizes, leave ever larger gaps
     except BaseException:
         with suppress(OSError):  # the disk may be why the merge ended; left open, the writer would complain later
@@ -110,10 +108,10 @@ def _ahead(prepare: Callable[[pa.Table], pa.Table], groups: Iterator[pa.Table]) 
             group = next(groups, None)
             return None if group is None else prepare(group)
 
-        coming = deque([pool.submit(following)])  # no name for a group, which would keep it until the next has come
-        while coming[0].result() is not None:
-            coming.append(pool.submit(following))
-            yield coming.popleft().result()
+        coming = pool.submit(following)
+        while (group := coming.result()) is not None:
+            coming = pool.submit(following)
+            yield group
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 
-_ARENAS = 2
+_ARENAS = 3
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1  # of glibc's mallopt
 _LARGE, _LARGEST = 1 << 20, 32 << 20  # bytes; less than a page of CMR-STAC's, and the most that glibc takes
 _KEPT = 64 << 20  # bytes; what glibc comes to keep by itself, until it is told what is large

@@ -1,9 +1,11 @@
 """Merges staged days into one file in the order of the file, a row group at a time.
 
 Each staged day is sorted, so only a piece of each is in memory. Rows have all their columns only in the row group that
-is written and in the one that is prepared meanwhile.
+is written and, if there are not very many, in the one that is prepared meanwhile.
 """
 
+import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +23,10 @@ from worker.items.arrow import to_arrow
 from worker.items.types import json_paths
 from worker.sorting import crosses, merged
 from worker.stage import Staged
+
+_GROUPS_AHEAD = 64
+"""Row groups written while the next is prepared: half as much again as the largest month of HLS has. What the writer knows
+of a group, 0.2 MiB, is in memory until the file ends; a month of more makes up for it by one group less in memory."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
             pause()
             writer.write_table(group, row_group_size=group.num_rows)
             process.give_back()  # else a big month's pieces, of ever other sizes, leave ever larger gaps
+            del group
     except BaseException:
         with suppress(OSError):  # the disk may be why the merge ended; left open, the writer would complain later
             writer.close()
@@ -101,17 +108,24 @@ def _divided(pieces: Iterable[pa.Table]) -> Iterator[tuple[bool, pa.Table]]:
 
 
 def _ahead(prepare: Callable[[pa.Table], pa.Table], groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Each group prepared in a thread while the one before it is written."""
+    """Each group prepared in a thread, the first ones while the one before is written."""
     with ThreadPoolExecutor(1, thread_name_prefix="cast") as pool:
 
         def following() -> pa.Table | None:
             group = next(groups, None)
             return None if group is None else prepare(group)
 
-        coming = pool.submit(following)
-        while (group := coming.result()) is not None:
-            coming = pool.submit(following)
-            yield group
+        coming = deque(
+            [pool.submit(following)]
+        )  # no name for a group here: whoever writes it is to be the last with it
+        for number in itertools.count():
+            if coming[0].result() is None:
+                return
+            if number < _GROUPS_AHEAD:
+                coming.append(pool.submit(following))
+            yield coming.popleft().result()
+            if not coming:
+                coming.append(pool.submit(following))
 
 
 @dataclass

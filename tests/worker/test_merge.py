@@ -1,10 +1,12 @@
 """Days become one month, whatever each of them holds."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +16,7 @@ from staged_days import generated_items, harvested_day, run_params
 from storage import open_store
 from worker import geoparquet
 from worker.errors import Interrupted
-from worker.merge import Merged, merge_days
+from worker.merge import Merged, _ahead, merge_days
 from worker.stage import Stage, Staged
 
 DAYS = [date(2024, 1, day) for day in (3, 4, 5)]
@@ -133,3 +135,32 @@ def test_a_merge_that_is_stopped(staged: StageAll, tmp_path: Path, monkeypatch: 
     with pytest.raises(Interrupted):
         merge_days(days, tmp_path / "data.parquet", pause=pause)
     assert pq.read_metadata(tmp_path / "data.parquet").num_rows == 10
+
+
+def test_a_month_of_very_many_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first groups are prepared while the one before is written; of the others one is in memory at a time, for what
+    the writer knows of all of them is there too."""
+    monkeypatch.setattr("worker.merge._GROUPS_AHEAD", 3)
+    alive: WeakSet[Any] = WeakSet()
+    most: list[int] = []
+    prepared = threading.Event()
+
+    class Group:
+        pass
+
+    def prepare(number: Any) -> Any:
+        group = Group()
+        alive.add(group)
+        most.append(len(alive))
+        prepared.set()
+        return group
+
+    written = 0
+    for group in _ahead(prepare, iter(range(8))):
+        written += 1
+        if written <= 3:  # the next is on its way, though this one is not written yet
+            assert prepared.wait(5)
+        prepared.clear()
+        del group
+    assert written == 8
+    assert most[4:] == [1, 1, 1, 1]

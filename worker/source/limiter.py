@@ -24,8 +24,8 @@ _PROBE_AFTER_MAX = 480.0
 _SAME_HEIGHT = 1.25
 _LOWEST_HEIGHT = 0.8
 
-
 Turn = tuple[int, ...]
+"""Who waits for a place goes before all with a greater one; without a turn of its own, before everybody."""
 
 
 class Stopped(Exception):

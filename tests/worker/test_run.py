@@ -1,5 +1,6 @@
 """A run from end to end in this process, and what stops it on its way."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from worker.contract.result import PROVENANCE_KEY, Provenance, RunResult
 from worker.errors import Incomplete, Interrupted
 from worker.run import Run
 from worker.settings import WorkerSettings
+from worker.source.client import Source
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,26 @@ def test_a_month(archive: str, source: Running, settings: WorkerSettings) -> Non
     assert (progress.days_total, progress.job_id) == (31, "job")
     assert _staged(store, params) == 0
     assert list(settings.temp_dir.iterdir()) == []
+
+
+def test_collections_are_read_beside_the_days(
+    source: Running, settings: WorkerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days do not wait for the documents of their collections; the footer does."""
+    documents = Source.documents
+
+    def late(opened: Source) -> Any:
+        give_up = time.monotonic() + 10
+        while not source.log.searches():
+            assert time.monotonic() < give_up, "no day was searched meanwhile"
+            time.sleep(0.01)
+        return documents(opened)
+
+    monkeypatch.setattr(Source, "documents", late)
+    params = _params((tmp_path / "archive").as_uri())
+    result = _run(params, settings).execute()
+    footer = pq.read_metadata(tmp_path / "archive" / result.key).metadata
+    assert json.loads(footer[b"stac-geoparquet"])["collections"].keys() == {L30}
 
 
 def test_a_finished_job_asks_the_source_for_nothing(source: Running, settings: WorkerSettings, tmp_path: Path) -> None:

@@ -115,9 +115,8 @@ def _ahead(prepare: Callable[[pa.Table], pa.Table], groups: Iterator[pa.Table]) 
             group = next(groups, None)
             return None if group is None else prepare(group)
 
-        coming = deque(
-            [pool.submit(following)]
-        )  # no name for a group here: whoever writes it is to be the last with it
+        # No name for a group in here: whoever writes it is to be the last who has it.
+        coming = deque([pool.submit(following)])
         for number in itertools.count():
             if coming[0].result() is None:
                 return

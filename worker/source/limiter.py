@@ -40,6 +40,8 @@ class Place(NamedTuple):
 
 
 class _Waiting(NamedTuple):
+    """Who waits for a place; `number` tells in which order they came."""
+
     turn: Turn
     number: int
     room: threading.Condition

@@ -109,6 +109,8 @@ class Context:
             if not page:
                 return
             yield page
+            if len(page) < PAGE:  # what has come meanwhile is for the next pass
+                return
             place = page[-1].created_at, page[-1].id
 
     def read(self, job_id: str) -> Job | None:

@@ -78,13 +78,17 @@ class Reconciler:
     def pass_once(self) -> bool:
         """Every step once; false where one failed or left jobs unfollowed, or this process does not lead any more."""
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("submit", lambda: submit_pending(self.context)),
-            ("cancel", lambda: act_on_cancels(self.context)),
-            ("watch", lambda: watch_active(self.context)),
             ("logs", lambda: read_late(self.context)),
             ("refresh", self._begin_refresh),
             ("count", lambda: failures.write_down(self.context.engine, self.context.executor)),
         )
+        if self._has_active():  # of which there are none for most of a month
+            steps = (
+                ("submit", lambda: submit_pending(self.context)),
+                ("cancel", lambda: act_on_cancels(self.context)),
+                ("watch", lambda: watch_active(self.context)),
+                *steps,
+            )
         good = True
         for name, step in steps:
             if not self._goes_on():
@@ -101,6 +105,10 @@ class Reconciler:
 
     def _goes_on(self) -> bool:
         return not self._stop.is_set() and self._leader.leads()
+
+    def _has_active(self) -> bool:
+        with self.context.session() as session:
+            return jobs.any_active(session)
 
     def _mark(self) -> None:
         with self.context.session() as session:

@@ -105,7 +105,7 @@ def test_a_pass_that_fails_says_nothing(
     default: Variant, reconciler: Reconciler, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The alarm on stillness rises where no line comes, and on a sum of none."""
-    monkeypatch.setattr("api.reconciler.loop.watch_active", lambda _: 1 / 0)
+    monkeypatch.setattr("api.reconciler.loop.read_late", lambda _: 1 / 0)
     assert not reconciler.pass_once()
     assert figures(default.service, lines) == {}
     assert rises(default.service, "Passes", 0)

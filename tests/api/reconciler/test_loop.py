@@ -4,11 +4,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from api import db
 from api.executors.memory import MemoryExecutor
@@ -43,6 +44,30 @@ def test_the_loop_works_and_stops(hand: Any) -> None:
     late = hand.put("202402")
     time.sleep(0.1)
     assert hand.job(late).state is JobState.PENDING
+
+
+def test_a_pass_without_work_asks_little(hand: Any, engine: Engine) -> None:
+    """Whether a job is active and whether a log is due is all that it asks of the jobs, however many have ended; and a
+    page of jobs that is not full is the last one."""
+    asked: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM jobs" in statement:
+            asked.append(statement)
+
+    def statements() -> int:
+        asked.clear()
+        assert reconciler.pass_once()
+        return len(asked)
+
+    hand.cancel(hand.put())
+    with closing(Reconciler(hand.context, interval=0.01)) as reconciler:
+        reconciler.pass_once()  # the first of a process also says how old the oldest job is
+        assert statements() == 2
+        hand.put()
+        reconciler.pass_once()
+        assert statements() == 2 + 4, "pending and under way are looked for, and to be cancelled among either"
 
 
 def test_one_leads_and_another_takes_over(hand: Any, engine: Engine) -> None:

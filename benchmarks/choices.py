@@ -38,7 +38,8 @@ class Choice:
     """One way to write the month."""
 
     name: str
-    rows: int = geoparquet.ROWS_PER_GROUP
+    rows: int | None = None
+    """Of a row group; None for as many as the worker makes it."""
     by_place: bool = False
     delta: bool = True
     level: int = 3
@@ -112,6 +113,7 @@ def write(month: Path, choice: Choice, path: Path) -> None:
     schema = pq.read_schema(month)
     kind = from_arrow(pa.struct(list(schema)), frozenset())
     assert isinstance(kind, Struct)
+    rows = choice.rows or geoparquet.rows_per_group(pq.read_metadata(month).num_rows)
     leaves = geoparquet.leaves(kind)
     delta = geoparquet.repeating(kind) if choice.delta else []
     with pq.ParquetWriter(
@@ -123,20 +125,20 @@ def write(month: Path, choice: Choice, path: Path) -> None:
         column_encoding=dict.fromkeys(delta, "DELTA_BYTE_ARRAY"),
         write_statistics=True if choice.all_statistics else geoparquet.pruned_on(kind),
     ) as writer:
-        for table in _groups(month, choice):
-            writer.write_table(table, row_group_size=choice.rows)
+        for table in _groups(month, rows, by_place=choice.by_place):
+            writer.write_table(table, row_group_size=rows)
 
 
-def _groups(month: Path, choice: Choice) -> Iterator[pa.Table]:
+def _groups(month: Path, rows: int, *, by_place: bool) -> Iterator[pa.Table]:
     with pq.ParquetFile(month) as file:
-        if not choice.by_place:
-            for batch in file.iter_batches(choice.rows):
+        if not by_place:
+            for batch in file.iter_batches(rows):
                 yield pa.Table.from_batches([batch])
             return
         table = file.read()
         order = pa.array(_along_the_curve(table.column("bbox").combine_chunks()))
-        for start in range(0, len(order), choice.rows):
-            yield table.take(order.slice(start, choice.rows))
+        for start in range(0, len(order), rows):
+            yield table.take(order.slice(start, rows))
 
 
 def _along_the_curve(footprints: pa.StructArray) -> "np.ndarray[Any, np.dtype[np.int64]]":

@@ -4,6 +4,7 @@ Sources: GeoParquet 1.1.0; STAC-GeoParquet 1.1.0. The choices are explained, wit
 """
 
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from worker.contract.columns import ListOf, Struct, Type
 
 ROWS_PER_GROUP = 10_000
+"""In the mean of a file's row groups, or more: with fewer, readers have more to read of the footer than they save."""
 
 _PRUNED_ON = ("id", "collection", "datetime", "start_datetime", "end_datetime", "eo:cloud_cover")
 _REPEATING_ID = ("href", "title", "description")
@@ -29,6 +31,11 @@ _GEOMETRY_TYPES = {
     6: "MultiPolygon",
     7: "GeometryCollection",
 }
+
+
+def rows_per_group(items: int) -> int:
+    """The rows of each group in a file of so many items, with one group to spare for those that cross the antimeridian."""
+    return max(1, math.ceil(items / max(1, items // ROWS_PER_GROUP - 1)))
 
 
 def open_writer(path: Path, schema: pa.Schema, kind: Struct) -> pq.ParquetWriter:

@@ -52,7 +52,8 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
 
     `pause` is called before each row group, and what it raises ends the merge.
     """
-    form, pieces = merged([day.items for day in days])
+    count = sum(sum(day.record.items.values()) for day in days)
+    form, pieces = merged([day.items for day in days if day.record.items])
     whole = form.whole()
     schema = pa.schema(list(to_arrow(whole)))
     writer = geoparquet.open_writer(path, schema, whole)
@@ -62,7 +63,7 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
         return form.cast(group.combine_chunks(), whole)
 
     try:
-        for group in _ahead(prepared, seen.watched(_row_groups(pieces))):
+        for group in _ahead(prepared, seen.watched(_row_groups(pieces, geoparquet.rows_per_group(count)))):
             pause()
             writer.write_table(group, row_group_size=group.num_rows)
             process.give_back()  # else a big month's pieces, of ever other sizes, leave ever larger gaps
@@ -82,7 +83,7 @@ def merge_days(days: list[Staged], path: Path, *, pause: Callable[[], None] = la
     )
 
 
-def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _row_groups(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     """The sorted items in tables of a row group each; crossing items have groups of their own."""
     waiting: list[pa.Table] = []
     for crossing, table in _divided(pieces):
@@ -90,10 +91,10 @@ def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
             yield pa.concat_tables(waiting)
             waiting = []
         waiting.append(table)
-        while sum(part.num_rows for part in waiting) >= geoparquet.ROWS_PER_GROUP:
+        while sum(part.num_rows for part in waiting) >= rows:
             joined = pa.concat_tables(waiting)
-            yield joined.slice(0, geoparquet.ROWS_PER_GROUP)
-            waiting = [rest] if (rest := joined.slice(geoparquet.ROWS_PER_GROUP)).num_rows else []
+            yield joined.slice(0, rows)
+            waiting = [rest] if (rest := joined.slice(rows)).num_rows else []
     if waiting:
         yield pa.concat_tables(waiting)
 

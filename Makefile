@@ -39,9 +39,14 @@ demo: install  ## run the main job from end to end on generated data
 serve: install  ## leave the service running (STAC_API_URL=... says what to harvest)
 	$(if $(STAC_API_URL),STAC_API_URL=$(STAC_API_URL)) $(BIN)/python -m api
 
+ELSEWHERE = not soak and not containers and not browser
 .PHONY: test
-test: install  ## every test, at a size that takes minutes
-	$(BIN)/pytest -m "not soak and not containers and not browser" -n auto --dist worksteal $(ARGS)
+test: install  ## the tests of every part and of every fault, at a size that takes minutes
+	$(BIN)/pytest -m "$(ELSEWHERE) and not journey" -n auto --dist worksteal $(ARGS)
+
+.PHONY: test-journeys
+test-journeys: install  ## the product as people meet it: README and docs, command line, deployment, many callers
+	$(BIN)/pytest -m "$(ELSEWHERE) and journey" -n auto --dist worksteal $(ARGS)
 
 .PHONY: test-browser
 test-browser: install  ## the page in Chromium, which is found or installed, and the page's snippets

@@ -36,7 +36,33 @@ REPOSITORY = Path(__file__).parent.parent
 # Each session of botocore's reads the services' descriptions anew, a tenth of a second for S3; these make hundreds.
 botocore.session.create_loader = cache(botocore.session.create_loader)
 
+_JOURNEYS = (
+    "benchmarks",
+    "hls",
+    "infra",
+    "api/test_many_clients.py",
+    "e2e/test_batch_chain.py",
+    "e2e/test_demo.py",
+    "e2e/test_first_start.py",
+    "e2e/test_real_items.py",
+    "e2e/test_replicas.py",
+    "test_snippets.py",
+)
+"""The product as people meet it, whole: how to start, README and docs, the command line, the deployment, many callers."""
+
 gc.disable()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: tests wait for time to pass, and for processes of their own."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(REPOSITORY / "tests")
+        if any(place.is_relative_to(journey) for journey in _JOURNEYS):
+            item.add_marker(pytest.mark.journey)
 
 
 def pytest_collection_finish() -> None:

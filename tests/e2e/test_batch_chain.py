@@ -154,8 +154,8 @@ def chain(
             "HLS_ARCHIVE": f"s3://{bucket}",
             "HLS_DATA_DIR": str(folder / "service"),
             "HLS_PORT": "0",
-            "HLS_RECONCILE_SECONDS": "0.1",
-            "HLS_PROGRESS_SECONDS": "0.1",
+            "HLS_RECONCILE_SECONDS": "0.2",
+            "HLS_PROGRESS_SECONDS": "0.2",
             "HLS_REFRESH_SECONDS": "0.2",
         }
         with service(lives, settings, folder / "service.log") as started:

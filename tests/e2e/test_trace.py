@@ -34,7 +34,7 @@ def test_a_failing_job_is_traced_through_three_logs(lives: Lives, tmp_path: Path
         "HLS_PORT": "0",
         "HLS_API_KEY": KEY,
         "HLS_RECONCILE": "false",
-        "HLS_RECONCILE_SECONDS": "0.1",
+        "HLS_RECONCILE_SECONDS": "0.2",
         "STAC_API_URL": "http://127.0.0.1:9/",
         "TEMP_DIR": os.devnull,  # no directory, so that the worker fails at once and is not tried again
     }

@@ -47,8 +47,8 @@ def service_url(tmp_path_factory: pytest.TempPathFactory, source: Running) -> It
     environment = {
         "HLS_DATA_DIR": str(folder / "data"),
         "HLS_PORT": "0",
-        "HLS_RECONCILE_SECONDS": "0.1",
-        "HLS_PROGRESS_SECONDS": "0.1",
+        "HLS_RECONCILE_SECONDS": "0.2",
+        "HLS_PROGRESS_SECONDS": "0.2",
         "STAC_API_URL": source.url,
         "RETRY_WAIT_MAX": "0.1",
         "TEMP_DIR": str(folder / "temporary"),

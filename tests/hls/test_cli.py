@@ -88,11 +88,11 @@ def test_no_proxy_is_asked_for_this_machine(hls: Callable[..., Any], monkeypatch
 def test_keys(hls: Callable[..., Any]) -> None:
     """An operator makes a key, alone on the standard output; it works, may not rule, and is refused once revoked.
     Too many requests are told as such, with the time to wait."""
-    made = hls("keys", "create", "ada", "--scope", "read", "--days", "2")
+    made = hls("keys", "create", "grace", "--scope", "read", "--days", "2")
     assert made.code == 0, made
     key = made.out.strip()
-    (listed,) = [each for each in json.loads(hls("keys", "list", "--json").out) if each["name"] == "ada"]
-    assert (listed["name"], listed["scope"], key in str(listed)) == ("ada", "read", False)
+    (listed,) = [each for each in json.loads(hls("keys", "list", "--json").out) if each["name"] == "grace"]
+    assert (listed["name"], listed["scope"], key in str(listed)) == ("grace", "read", False)
     assert hls("--key", f"{key}\n", "jobs").code == 0, "as a file or a secret store may give it"
     refused = hls("--key", key, "submit", "202401")
     assert (refused.code, "hls keys list" in refused.err) == (ExitCode.KEY_REFUSED, True)

@@ -27,8 +27,8 @@ class Service:
             **os.environ,
             "HLS_DATA_DIR": str(folder / "service"),
             "HLS_PORT": "0",
-            "HLS_RECONCILE_SECONDS": "0.1",
-            "HLS_PROGRESS_SECONDS": "0.1",
+            "HLS_RECONCILE_SECONDS": "0.2",
+            "HLS_PROGRESS_SECONDS": "0.2",
             "STAC_API_URL": source,
             "TEMP_DIR": str(folder / "temporary"),
             **environment,
@@ -78,7 +78,7 @@ class Service:
             if job["endedAt"]:
                 return job
             assert time.monotonic() < deadline, (job, self.log.read_text()[-3000:])
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def log_lines(self, job_id: str) -> int:
         """How much the job's workers have logged so far."""

@@ -53,6 +53,7 @@ _JOURNEYS = (
 gc.disable()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: tests wait for time to pass, and for processes of their own."""
     return (os.cpu_count() or 1) * 3 // 2

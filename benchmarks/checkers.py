@@ -17,7 +17,8 @@ def validated(file: Path) -> str:
 
 
 def checked_by_gpio(file: Path) -> dict[str, str]:
-    """What `gpio check` says, by check; it pins an older DuckDB, so it gets an environment of its own, once."""
+    """What `gpio check` says, by check, and whether it would mend the file; it pins an older DuckDB, so it gets an
+    environment of its own, once."""
     home = CACHE / "gpio"
     gpio = home / "bin" / "gpio"
     if not gpio.exists():
@@ -26,7 +27,8 @@ def checked_by_gpio(file: Path) -> dict[str, str]:
         subprocess.run([uv, "pip", "install", "--quiet", "--python", str(home), "geoparquet-io"], check=True)
     found = {}
     for check in _GPIO_CHECKS:
-        command = [str(gpio), "check", check, str(file)]
+        mended = file.with_name(f"mended-by-{check}.parquet")
+        command = [str(gpio), "check", check, "--fix", "--fix-output", str(mended), str(file)]
         said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
         found[check] = f"{said.stdout}{said.stderr}".strip()
     return found

@@ -1,6 +1,7 @@
 """Runs a command and measures it: wall time, CPU time and memory of the whole tree of its processes."""
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -41,7 +42,7 @@ def run(command: Sequence[str], *, log: Path, environment: Mapping[str, str] | N
     """Run to the end; output goes to `log`.
 
     The peak is the sum of the resident sets, sampled twenty times a second, and at least what the kernel states as the
-    largest of a single process.
+    largest of a single process, where that can be told from this process's own.
 
     Raises:
         CommandFailed: it did not end with 0.
@@ -62,13 +63,20 @@ def run(command: Sequence[str], *, log: Path, environment: Mapping[str, str] | N
     if process.returncode:
         tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise CommandFailed(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
-    return Usage(wall, used.ru_utime + used.ru_stime, max(watch.peak, used.ru_maxrss * 1024) / 2**20)
+    return Usage(wall, used.ru_utime + used.ru_stime, max(watch.peak, _stated_peak(used)) / 2**20)
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used so far, user and system."""
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
+
+
+def _stated_peak(used: resource.struct_rusage) -> int:
+    """What the kernel states, in bytes; 0 where it is no more than this process's own peak, which a process that it
+    starts takes over until it begins its program."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used.ru_maxrss * 1024 if used.ru_maxrss > own else 0
 
 
 def _environment(added: Mapping[str, str] | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from threading import local
 from urllib.parse import urlencode
@@ -25,14 +26,15 @@ Work = Callable[[bytes], object]
 
 def main() -> None:
     mode, url, interval, collections = sys.argv[1:]
-    work = {"fetch": len, "parse": _parser(), "convert": ConverterPool().convert}[mode]
     web = urllib3.PoolManager(maxsize=_THREADS)
     searches = [
         f"{url}/search?{urlencode({'collections': collection, 'datetime': day, 'limit': PAGE_LIMIT})}"
         for day in _days(interval)
         for collection in collections.split(",")
     ]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    # The converter is closed so that its processes are waited for: what they cost is counted then.
+    with closing(ConverterPool()) as converter, ThreadPoolExecutor(_THREADS) as pool:
+        work = {"fetch": len, "parse": _parser(), "convert": converter.convert}[mode]
         print(sum(pool.map(lambda search: _harvest(web, search, work), searches)))
 
 

@@ -25,7 +25,7 @@ from worker.sorting import crosses, merged
 from worker.stage import Staged
 
 _GROUPS_AHEAD = 64
-"""Row groups written while the next is prepared: half as much again as the largest month of HLS has. What the writer knows
+"""Row groups written while the next is prepared: a third more than the largest month of HLS has. What the writer knows
 of a group, 0.2 MiB, is in memory until the file ends; a month of more makes up for it by one group less in memory."""
 
 

@@ -45,7 +45,6 @@ _JOURNEYS = (
     "e2e/test_demo.py",
     "e2e/test_first_start.py",
     "e2e/test_real_items.py",
-    "e2e/test_replicas.py",
     "test_snippets.py",
 )
 """The product as people meet it, whole: how to start, README and docs, the command line, the deployment, many callers."""

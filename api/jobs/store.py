@@ -144,10 +144,6 @@ def count_active(session: Session) -> int:
     return session.exec(select(func.count()).select_from(Job).where(col(Job.ended_at).is_(None))).one()
 
 
-def any_active(session: Session) -> bool:
-    return session.exec(select(Job.id).where(col(Job.ended_at).is_(None)).limit(1)).first() is not None
-
-
 def ids_in_use(session: Session) -> set[str]:
     """Ids and stage ids of the jobs that have not ended."""
     active = session.exec(select(Job.id, Job.stage_id).where(col(Job.ended_at).is_(None)))

@@ -106,9 +106,8 @@ class Context:
         while self.goes_on():
             with self.session() as session:
                 page = jobs.sweep(session, states, after=place, limit=PAGE, cancelling=cancelling)
-            if not page:
-                return
-            yield page
+            if page:
+                yield page
             if len(page) < PAGE:  # what has come meanwhile is for the next pass
                 return
             place = page[-1].created_at, page[-1].id

@@ -108,7 +108,7 @@ class Reconciler:
 
     def _has_active(self) -> bool:
         with self.context.session() as session:
-            return jobs.any_active(session)
+            return jobs.count_active(session) > 0
 
     def _mark(self) -> None:
         with self.context.session() as session:
